@@ -1,0 +1,56 @@
+package blob
+
+// hasher is one sponge and the buffers that feed it. What a sponge absorbs goes
+// through an interface and so lives on the heap; keeping it here is what makes
+// a hashing blob cost no allocation.
+type hasher struct {
+	sponge
+	extra [MaxReserve]byte
+	leaf  [96]byte
+	pair  [64]byte
+	root  [32]byte
+}
+
+// AppendHashing appends the hashing blob with extra over the first reserved
+// bytes, and the nonce as the template has it. extra must not be longer than
+// [Template.ReserveSize]. Nothing is allocated while dst has room.
+//
+// The sponge's state in front of the reserved bytes is not kept: they follow a
+// tx public key within the first 136-byte block of today's miner tx, so there
+// is no whole permutation to save.
+func (t *Template) AppendHashing(dst, extra []byte) []byte {
+	t.mustFit(extra)
+	h := t.hashers.Get().(*hasher)
+	t.hashRoot(h, extra)
+	dst = append(dst, t.raw[:t.txStart]...)
+	dst = append(dst, h.root[:]...)
+	dst = append(dst, t.tail...)
+	t.hashers.Put(h)
+	return dst
+}
+
+// hashRoot leaves the tree root for extra in h.root. The id of the miner tx,
+// leaf 0, is the hash of the tx in version 1, and in version 2 that of
+//
+//	H(prefix) ‖ H(signatures, one zero byte) ‖ zero (32 bytes)
+func (t *Template) hashRoot(h *hasher, extra []byte) {
+	n := copy(h.extra[:], extra)
+	if n == 0 {
+		h.Write(t.raw[t.txStart:t.prefixEnd])
+	} else {
+		h.Write(t.raw[t.txStart:t.ReservedOffset])
+		h.Write(h.extra[:n])
+		h.Write(t.raw[t.ReservedOffset+n : t.prefixEnd])
+	}
+	h.sum(h.root[:])
+	if t.TxVersion == txV2 {
+		copy(h.leaf[:], h.root[:])
+		copy(h.leaf[32:], t.nullHash[:])
+		// The last 32 bytes are zero and stay so.
+		h.Write(h.leaf[:])
+		h.sum(h.root[:])
+	}
+	for i := range t.branch {
+		joinInto(h.sponge, &h.pair, &h.root, &t.branch[i])
+	}
+}
