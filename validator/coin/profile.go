@@ -1,0 +1,111 @@
+package coin
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/assay-pool/assay/native/algo"
+	"github.com/assay-pool/assay/validator/blob"
+)
+
+// Profile is one network of one coin. Immutable; safe for concurrent use.
+type Profile struct {
+	Name    string // what an operator writes: "monero-stagenet"
+	Coin    string // "Monero"
+	Network string // "stagenet"
+	Symbol  string // "XMR"
+
+	Decimals   int    // of one coin
+	AtomicUnit uint64 // atomic units in one coin: 10^Decimals
+	BlockTime  time.Duration
+	Maturity   uint64 // blocks until a block's reward can be spent
+	BlobType   blob.Type
+	NonceBytes int // length of the nonce in a hashing blob
+
+	SeedEpoch uint64 // blocks a RandomX seed lasts; a power of two, 0 without RandomX
+	SeedLag   uint64 // blocks a seed is known before it is used
+
+	Prefixes []Prefix // of the addresses this network takes
+
+	schedule schedule
+	owners   map[uint64][]owner // every known coin's prefixes: whose is a foreign address
+}
+
+// Prefix is the number an address begins with, and what it says.
+type Prefix struct {
+	Kind  Kind
+	Value uint64
+}
+
+// owner is a network that uses a prefix.
+type owner struct {
+	profile string
+	kind    Kind
+}
+
+// Lookup finds the profile with this name.
+func Lookup(name string) (*Profile, error) {
+	profiles, err := load(embedded)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range profiles {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("unknown coin %q; known are %s", name, strings.Join(namesOf(profiles), ", "))
+}
+
+// Names lists the profiles in the order of their data.
+func Names() []string {
+	profiles, err := load(embedded)
+	if err != nil {
+		return nil // Lookup tells why
+	}
+	return namesOf(profiles)
+}
+
+func namesOf(profiles []*Profile) []string {
+	names := make([]string, len(profiles))
+	for i, p := range profiles {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// Algo is the algorithm of a block of this major version at this height. A
+// version or height the profile does not list is an error: hashing on a guess
+// would reject every honest share after a hard fork.
+func (p *Profile) Algo(major uint8, height uint64) (algo.ID, error) {
+	at := height
+	if p.schedule.by == byMajor {
+		at = uint64(major)
+	}
+	id, ok := p.schedule.find(at)
+	if !ok {
+		return algo.Unknown, fmt.Errorf("%s has no known algorithm for block version %d at height %d: is this build older than a hard fork?", p.Name, major, height)
+	}
+	return id, nil
+}
+
+// SeedHeight is the height of the block whose id is the RandomX seed of a block
+// at height h: 0 up to SeedEpoch+SeedLag, then (h-SeedLag-1) rounded down to a
+// multiple of SeedEpoch. Source: Monero's src/crypto/rx-slow-hash.c.
+func (p *Profile) SeedHeight(h uint64) uint64 {
+	if p.SeedEpoch == 0 || h <= p.SeedEpoch+p.SeedLag {
+		return 0
+	}
+	return (h - p.SeedLag - 1) &^ (p.SeedEpoch - 1)
+}
+
+// NextSeedHeight is the seed height SeedLag blocks ahead. It differs from
+// [Profile.SeedHeight] during the last SeedLag blocks of an epoch only: then
+// the next seed is known and can be built.
+func (p *Profile) NextSeedHeight(h uint64) uint64 {
+	if h+p.SeedLag < h { // no chain is that long; an absurd height must not wrap
+		return p.SeedHeight(h)
+	}
+	return p.SeedHeight(h + p.SeedLag)
+}
