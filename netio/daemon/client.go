@@ -1,0 +1,299 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Client follows one pool's chain over its daemons.
+type Client struct {
+	cfg     Config
+	nodes   []*node
+	metrics *metrics
+	changed chan struct{} // a probe has news for Run; capacity 1
+	running atomic.Bool
+
+	submits  sync.WaitGroup
+	inFlight chan struct{}   // one per block being submitted
+	lingerCx context.Context // ends the senders that outlive Submit
+	lingerGo context.CancelFunc
+
+	mu        sync.Mutex // guards everything below
+	active    *node
+	since     time.Time // when active was chosen
+	current   *Template // as last accepted
+	confirmed time.Time // when current was last known to extend the chosen daemon's tip
+	lastFetch time.Time
+	fetchTxs  uint64 // transaction pool size when current was fetched
+	closed    bool
+}
+
+// New checks the configuration. It makes no call yet.
+func New(cfg Config) (*Client, error) {
+	cfg.setDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("daemon client of pool %s: %w", cfg.Pool, err)
+	}
+	c := &Client{cfg: cfg, changed: make(chan struct{}, 1), inFlight: make(chan struct{}, maxSubmits)}
+	c.lingerCx, c.lingerGo = context.WithCancel(context.Background())
+	names := make(map[string]bool)
+	for _, e := range cfg.Daemons {
+		call, err := newCaller(e, cfg.MaxResponse)
+		if err != nil {
+			return nil, err
+		}
+		if names[call.name] {
+			return nil, fmt.Errorf("daemon %s is given twice", call.name)
+		}
+		names[call.name] = true
+		zmq, err := e.zmqAddr()
+		if err != nil {
+			return nil, err
+		}
+		c.nodes = append(c.nodes, &node{caller: call, zmqAddr: zmq, kick: make(chan struct{}, 1)})
+	}
+	var err error
+	if c.metrics, err = newMetrics(&cfg, c); err != nil {
+		return nil, fmt.Errorf("daemon client metrics: %w", err)
+	}
+	for _, n := range c.nodes {
+		n.metrics = c.metrics.node(n.name)
+	}
+	return c, nil
+}
+
+// Run follows the chain until ctx ends and returns nil then. accept is called from one goroutine
+// for every template that differs from the last accepted one. An error from it means that the
+// template is wrong: it is counted, the daemon is left alone for RefuseBackoff, and the next
+// daemon is asked. Run may be called once.
+func (c *Client) Run(ctx context.Context, accept func(*Template) error) error {
+	if !c.running.CompareAndSwap(false, true) {
+		return errors.New("daemon client is already running")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for _, n := range c.nodes {
+		wg.Go(func() { c.probe(ctx, n) })
+		if n.zmqAddr != "" {
+			wg.Go(func() { c.subscribe(ctx, n) })
+		}
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.changed:
+		case <-timer.C:
+		}
+		// Bounded: each round that asks for another has blocked one daemon.
+		for range c.nodes {
+			if !c.step(ctx, accept) {
+				break
+			}
+		}
+		timer.Reset(c.nextLook(time.Now()))
+	}
+}
+
+// probe polls one daemon: often while it is the one in use or none is, seldom otherwise, and at
+// once when a notice asks for it, but never faster than NotifyGap.
+func (c *Client) probe(ctx context.Context, n *node) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	for {
+		start := time.Now()
+		ci, err := n.caller.info(ctx, c.cfg.RPCTimeout)
+		if ctx.Err() != nil {
+			return
+		}
+		now := time.Now()
+		n.metrics.polls.Inc()
+		n.metrics.infoSeconds.Observe(ci.latency.Seconds())
+		if err != nil {
+			n.bad(&c.cfg, err, now)
+		} else {
+			n.good(&c.cfg, ci, now)
+		}
+		c.announceNews()
+
+		interval := c.cfg.HealthInterval
+		if a := c.chosen(); a == n || a == nil {
+			interval = c.cfg.PollInterval
+		}
+		timer.Reset(interval)
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			continue
+		case <-n.kick:
+		}
+		timer.Reset(time.Until(start.Add(c.cfg.NotifyGap)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+func (c *Client) announceNews() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (c *Client) chosen() *node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.active
+}
+
+// choose picks the daemon to use: the first fit one in the order given, else the first that
+// answers at all. nil when none does.
+func (c *Client) choose(now time.Time) *node {
+	var heights []uint64
+	for _, n := range c.nodes {
+		n.mu.Lock()
+		if n.answering && !now.Before(n.blockedUntil) {
+			heights = append(heights, n.info.height)
+		}
+		n.mu.Unlock()
+	}
+	slices.Sort(heights)
+	ref := quorumHeight(heights)
+	var best *node
+	bestFit := unfit
+	for _, n := range c.nodes {
+		n.judgeLag(&c.cfg, ref, now)
+		if f := n.fitness(now); f > bestFit {
+			best, bestFit = n, f
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if best == c.active {
+		return best
+	}
+	old := "none"
+	if c.active != nil {
+		old = c.active.name
+		c.metrics.failovers.Inc()
+		c.active.metrics.active.Set(0)
+	}
+	if best == nil {
+		c.cfg.Log.Warn("no coin daemon can be used, the last job stays", "pool", c.cfg.Pool, "last", old)
+	} else {
+		c.cfg.Log.Info("coin daemon chosen", "pool", c.cfg.Pool, "daemon", best.name, "before", old)
+		best.metrics.active.Set(1)
+		best.wake() // its poll interval is shorter from now on
+	}
+	c.active, c.since = best, now
+	return best
+}
+
+// DaemonStatus is one daemon as /readyz and the log show it.
+type DaemonStatus struct {
+	Name       string // host:port
+	Active     bool   // templates come from it
+	Healthy    bool   // may be used
+	Reason     string // why not, "" when healthy
+	Height     uint64 // of the block to be found; 0 = never answered
+	Tip        [32]byte
+	Latency    time.Duration // of the last good poll
+	LastOK     time.Time     // last good poll; zero = never
+	LastError  error         // last failure of any call, also when it is over
+	ErrorAt    time.Time
+	Subscribed bool // the ZMQ subscription stands
+}
+
+// Status of all daemons, in the order they were given.
+func (c *Client) Status() []DaemonStatus {
+	active, now := c.chosen(), time.Now()
+	out := make([]DaemonStatus, 0, len(c.nodes))
+	for _, n := range c.nodes {
+		n.mu.Lock()
+		s := DaemonStatus{Name: n.name, Active: n == active, Reason: n.reason(now), Height: n.info.height,
+			Tip: n.info.tip, Latency: n.info.latency, LastOK: n.lastOK, LastError: n.lastErr, ErrorAt: n.lastErrAt,
+			Subscribed: n.subscribed}
+		n.mu.Unlock()
+		s.Healthy = s.Reason == ""
+		out = append(out, s)
+	}
+	return out
+}
+
+// Template is the last accepted one, nil before the first. It must not be changed.
+func (c *Client) Template() *Template {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current
+}
+
+// LastTemplate is when the current template was last known to be good: announced, or confirmed by
+// a poll of the chosen daemon whose tip is still its parent. Zero before the first. A pool stops
+// handing out jobs when this is too long ago.
+func (c *Client) LastTemplate() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.confirmed
+}
+
+// HeaderByHeight and HeaderByID ask the daemons in order of preference, the chosen one first, for
+// a block of the chain. The error is the last daemon's.
+func (c *Client) HeaderByHeight(ctx context.Context, height uint64) (Header, error) {
+	return c.ask(func(n *node) (Header, error) { return n.headerByHeight(ctx, c.cfg.RPCTimeout, height) })
+}
+
+func (c *Client) HeaderByID(ctx context.Context, id [32]byte) (Header, error) {
+	return c.ask(func(n *node) (Header, error) { return n.headerByID(ctx, c.cfg.RPCTimeout, id) })
+}
+
+func (c *Client) ask(f func(*node) (Header, error)) (h Header, err error) {
+	order := c.nodes
+	if a := c.chosen(); a != nil {
+		order = append([]*node{a}, c.nodes...)
+	}
+	for i, n := range order {
+		if i > 0 && n == order[0] {
+			continue
+		}
+		if h, err = f(n); err == nil {
+			return h, nil
+		}
+	}
+	return Header{}, err
+}
+
+// Close waits for the senders that Submit left running, until ctx ends; then it cuts them off. No
+// Submit may begin after it. Returns ctx's error if it had to cut.
+func (c *Client) Close(ctx context.Context) error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	done := make(chan struct{})
+	go func() { c.submits.Wait(); close(done) }()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("block submission still running: %w", ctx.Err())
+	}
+	c.lingerGo()
+	<-done
+	for _, n := range c.nodes {
+		n.caller.close()
+	}
+	return err
+}

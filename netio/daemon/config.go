@@ -1,0 +1,223 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Endpoint is one coin daemon.
+type Endpoint struct {
+	// URL of the daemon's RPC port: http://host:port or https://host:port. The path /json_rpc is
+	// added unless the URL has a path of its own.
+	URL string
+	// ZMQ is the daemon's --zmq-pub address, tcp://host:port; empty = polling only.
+	ZMQ string
+	// Login is "user:password" for the daemon's --rpc-login (HTTP digest); empty = none.
+	// ReadLogin reads it from a file.
+	Login string
+}
+
+// Config of a Client. Zero values take the default named beside each field.
+type Config struct {
+	// Pool names the pool in metrics and logs. Default "default".
+	Pool string
+	// Daemons in order of preference; at least one.
+	Daemons []Endpoint
+	// Wallet is the address the coinbase pays to. monerod refuses subaddresses.
+	Wallet string
+	// ReserveSize is how many extra-nonce bytes the daemon reserves in the coinbase, 1…127
+	// (above that the length varint has two bytes and gains nothing). Required.
+	ReserveSize int
+
+	// PollInterval between get_info calls to the daemon in use. Default 1 s.
+	PollInterval time.Duration
+	// HealthInterval between get_info calls to the other daemons. Default 5 s.
+	HealthInterval time.Duration
+	// RPCTimeout of one call, connect to last byte. Default 5 s.
+	RPCTimeout time.Duration
+	// SubmitTimeout of one submit_block call: the daemon verifies the block before it answers,
+	// which may need a RandomX cache built first. Default 20 s.
+	SubmitTimeout time.Duration
+	// SubmitLinger is how long daemons that did not answer yet are still tried after another one
+	// accepted the block. Default 60 s.
+	SubmitLinger time.Duration
+	// TxRefresh is the shortest time between two templates of one parent. Default 15 s.
+	TxRefresh time.Duration
+	// MaxAge of a template before it is fetched anew so that the block's timestamp stays true.
+	// Default 60 s.
+	MaxAge time.Duration
+	// NotifyGap is the shortest time between two polls caused by ZMQ notices. Default 50 ms.
+	NotifyGap time.Duration
+	// FailAfter failed polls in a row a daemon is unhealthy. Default 2.
+	FailAfter int
+	// RecoverAfter good polls in a row an unhealthy daemon is used again. Default 3.
+	RecoverAfter int
+	// RefuseBackoff is how long a daemon whose template was refused is left alone; doubled with
+	// each refusal in a row up to RefuseBackoffMax. Defaults 5 s and 5 min.
+	RefuseBackoff    time.Duration
+	RefuseBackoffMax time.Duration
+	// LagBlocks behind the others for longer than LagGrace a daemon is not used. Defaults 2, 20 s.
+	LagBlocks uint64
+	LagGrace  time.Duration
+	// StuckAfter this long at one height while others moved on by even one block a daemon is not
+	// used. Default 5 min.
+	StuckAfter time.Duration
+	// MaxResponse bounds the bytes read of one answer. Default 4 MiB (a template of 30,000
+	// transactions has 2 MiB of hex).
+	MaxResponse int64
+
+	// Log, nil = none.
+	Log *slog.Logger
+	// Registerer for metrics, nil = none.
+	Registerer prometheus.Registerer
+}
+
+// Limits that no operator needs to turn.
+const (
+	maxReserve   = 127  // one-byte length varint
+	maxDaemons   = 16   // labels, goroutines and calls per block grow with it
+	maxLoginFile = 4096 // a login file is one line
+)
+
+func (c *Config) setDefaults() {
+	str := func(p *string, v string) {
+		if *p == "" {
+			*p = v
+		}
+	}
+	dur := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	num := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	str(&c.Pool, "default")
+	dur(&c.PollInterval, time.Second)
+	dur(&c.HealthInterval, 5*time.Second)
+	dur(&c.RPCTimeout, 5*time.Second)
+	dur(&c.SubmitTimeout, 20*time.Second)
+	dur(&c.SubmitLinger, time.Minute)
+	dur(&c.TxRefresh, 15*time.Second)
+	dur(&c.MaxAge, time.Minute)
+	dur(&c.NotifyGap, 50*time.Millisecond)
+	num(&c.FailAfter, 2)
+	num(&c.RecoverAfter, 3)
+	dur(&c.RefuseBackoff, 5*time.Second)
+	dur(&c.RefuseBackoffMax, 5*time.Minute)
+	if c.LagBlocks == 0 {
+		c.LagBlocks = 2
+	}
+	dur(&c.LagGrace, 20*time.Second)
+	dur(&c.StuckAfter, 5*time.Minute)
+	if c.MaxResponse == 0 {
+		c.MaxResponse = 4 << 20
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func (c *Config) check() error {
+	if n := len(c.Daemons); n == 0 || n > maxDaemons {
+		return fmt.Errorf("daemons: %d given, want 1 to %d", n, maxDaemons)
+	}
+	if c.Wallet == "" {
+		return errors.New("wallet address is empty")
+	}
+	if c.ReserveSize < 1 || c.ReserveSize > maxReserve {
+		return fmt.Errorf("reserve size %d: want 1 to %d bytes", c.ReserveSize, maxReserve)
+	}
+	durations := []struct {
+		name string
+		d    time.Duration
+	}{
+		{"poll interval", c.PollInterval}, {"health interval", c.HealthInterval},
+		{"rpc timeout", c.RPCTimeout}, {"submit timeout", c.SubmitTimeout},
+		{"submit linger", c.SubmitLinger}, {"template refresh", c.TxRefresh},
+		{"template max age", c.MaxAge}, {"notify gap", c.NotifyGap},
+		{"refuse back-off", c.RefuseBackoff}, {"refuse back-off max", c.RefuseBackoffMax},
+		{"lag grace", c.LagGrace}, {"stuck after", c.StuckAfter},
+	}
+	for _, d := range durations {
+		if d.d < 0 {
+			return fmt.Errorf("%s %s: must be positive", d.name, d.d)
+		}
+	}
+	if c.FailAfter < 0 || c.RecoverAfter < 0 || c.MaxResponse < 0 {
+		return errors.New("fail count, recover count and response limit must be positive")
+	}
+	return nil
+}
+
+// rpcURL gives the address JSON-RPC calls go to, and the name (host:port) the daemon has in logs,
+// metrics and status.
+func (e Endpoint) rpcURL() (*url.URL, error) {
+	u, err := url.Parse(e.URL)
+	if err != nil {
+		return nil, fmt.Errorf("daemon address %q: %w", e.URL, err)
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("daemon address %q: want http://host:port or https://host:port", e.URL)
+	case u.Host == "":
+		return nil, fmt.Errorf("daemon address %q: no host", e.URL)
+	case u.User != nil:
+		return nil, errors.New("daemon address: give the login by a file, not in the URL")
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = "/json_rpc"
+	}
+	return u, nil
+}
+
+// zmqAddr gives host:port of the publisher, "" when there is none.
+func (e Endpoint) zmqAddr() (string, error) {
+	if e.ZMQ == "" {
+		return "", nil
+	}
+	u, err := url.Parse(e.ZMQ)
+	if err != nil {
+		return "", fmt.Errorf("daemon ZMQ address %q: %w", e.ZMQ, err)
+	}
+	if u.Scheme != "tcp" || u.Port() == "" || strings.Trim(u.Path, "/") != "" {
+		return "", fmt.Errorf("daemon ZMQ address %q: want tcp://host:port", e.ZMQ)
+	}
+	return u.Host, nil
+}
+
+// ReadLogin reads "user:password" from the first line of a file.
+func ReadLogin(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("daemon login file: %w", err)
+	}
+	if len(b) > maxLoginFile {
+		return "", fmt.Errorf("daemon login file %s: %d bytes, want one line user:password", path, len(b))
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	line = strings.TrimRight(line, "\r")
+	if _, _, err := splitLogin(line); err != nil {
+		return "", fmt.Errorf("daemon login file %s: %w", path, err)
+	}
+	return line, nil
+}
+
+// splitLogin never puts the secret into its error.
+func splitLogin(login string) (user, password string, err error) {
+	user, password, ok := strings.Cut(login, ":")
+	if !ok || user == "" {
+		return "", "", errors.New("want one line user:password")
+	}
+	return user, password, nil
+}

@@ -1,0 +1,38 @@
+// Package daemon is one pool's client to its coin daemons: it follows the chain, fetches block
+// templates and submits blocks, over several daemons that may each die, lag or lie.
+//
+//	          ┌─ probe (1 per daemon): get_info ──────────▶ health, height, tip ─┐
+//	poll tick ┤                                                                  ▼
+//	          │                                                     Run (1): choose the daemon,
+//	ZMQ notice ─▶ subscriber (1 per daemon) ─kick─▶ probe           get_block_template if the tip,
+//	              the message itself is never read                  the pool or the age asks for it
+//	                                                                             │ decoded, checked
+//	block ─▶ Submit ─▶ submit_block to all daemons at once                       ▼
+//	         ◀─ accepted / rejected / unreachable                   accept(*Template) error
+//
+// What is polled. Each poll is one get_info: a single small answer holds the tip's id, the height,
+// the size of the transaction pool and whether the daemon is synchronised, also on a restricted
+// RPC port. get_last_block_header would be no cheaper and lacks the last two; get_block_template
+// every second would make the daemon rebuild a template from its transaction pool each time and
+// send a blob that grows with it. It is asked for only when the tip differs from the template's
+// parent, when the pool changed and TxRefresh has passed, or when the template reached MaxAge.
+//
+// Who is used. Daemons are preferred in the order they were given. One is usable when it answers,
+// is synchronised, has not just given a template that was refused, and is not behind the height
+// that at least half of the usable daemons reached. A better placed daemon is returned to only
+// after RecoverAfter good polls in a row.
+//
+// ZMQ. The subscriber speaks ZMTP itself (zmtp.go): github.com/go-zeromq/zmq4 allocates whatever
+// length a frame claims, so that a hostile or broken publisher could end the process, and needs
+// its sockets rebuilt after every publisher restart anyway. The tests use zmq4 as the other side.
+//
+// Accepted means known. monerod answers submit_block with OK also for a block it puts beside its
+// main chain and even for one whose parent it has never seen, so an OK is checked by asking for
+// the block's header by id.
+//
+// Goroutines. Run owns the probes and subscribers and waits for them. Submit's per-daemon senders
+// outlive the call once one daemon accepted (all shall get the block); Close waits for them.
+//
+// Locks: node.mu guards one daemon's health, Client.mu the current template and the chosen daemon.
+// Neither is ever held during a call to a daemon; where both are needed Client.mu comes first.
+package daemon

@@ -1,0 +1,189 @@
+package daemon
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// node is one daemon as the client sees it.
+type node struct {
+	*caller
+	zmqAddr string
+	kick    chan struct{} // asks the probe for a poll now; capacity 1
+	metrics nodeMetrics
+
+	mu           sync.Mutex // guards everything below
+	answering    bool       // the last poll was good
+	healthy      bool       // answering long enough, or has not failed FailAfter times yet
+	seen         bool       // has answered at least once
+	fails, goods int        // polls in a row
+	info         chainInfo  // of the last good poll
+	heightSince  time.Time  // when info.height was first seen
+	behindSince  time.Time  // zero = not behind
+	behind       string     // why it is held back although it answers, "" = it is not
+	blockedUntil time.Time  // left alone until then: its template was refused or did not come
+	blocks       int        // blockings in a row, for the back-off
+	fetchFails   int        // get_block_template in a row
+	lastErr      error
+	lastErrAt    time.Time
+	lastOK       time.Time
+	subscribed   bool // the ZMQ subscription stands
+	poolChanged  bool // a ZMQ notice of a new transaction since the last template
+}
+
+// good records a good poll.
+func (n *node) good(cfg *Config, ci chainInfo, now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.seen || ci.height != n.info.height {
+		n.heightSince = now
+	}
+	n.info, n.lastOK = ci, now
+	n.fails = 0
+	n.goods++
+	if !n.seen || n.goods >= cfg.RecoverAfter {
+		n.healthy = true // the very first answer suffices: nothing is known against it
+	}
+	n.seen, n.answering = true, true
+	n.metrics.height.Set(float64(ci.height))
+	n.metrics.setUp(n.healthy)
+}
+
+// bad records a failed poll.
+func (n *node) bad(cfg *Config, err error, now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.answering = false
+	n.goods = 0
+	n.fails++
+	n.lastErr, n.lastErrAt = err, now
+	// A daemon that says itself that it is not ready, or talks nonsense, needs no second try.
+	if k := KindOf(err); n.fails >= cfg.FailAfter || k == KindBusy || k == KindNotSynced || k.distrust() {
+		n.healthy = false
+	}
+	n.metrics.errors[KindOf(err)].Inc()
+	n.metrics.setUp(n.healthy)
+}
+
+// fetchFailed records that no template could be had. Wrong data blocks the daemon at once, absent
+// data after FailAfter times; the polls alone would not notice either.
+func (n *node) fetchFailed(cfg *Config, err error, now time.Time) (blocked time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lastErr, n.lastErrAt = err, now
+	n.fetchFails++
+	n.metrics.errors[KindOf(err)].Inc()
+	if !KindOf(err).distrust() && n.fetchFails < cfg.FailAfter {
+		return 0
+	}
+	blocked = backoff(cfg.RefuseBackoff, cfg.RefuseBackoffMax, n.blocks)
+	n.blocks++
+	n.blockedUntil = now.Add(blocked)
+	n.healthy, n.goods = false, 0
+	n.metrics.setUp(false)
+	return blocked
+}
+
+// fetched records that a template of this daemon was good.
+func (n *node) fetched() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fetchFails, n.blocks, n.poolChanged = 0, 0, false
+}
+
+// fitness of a daemon for use, best last.
+type fitness uint8
+
+const (
+	unfit    fitness = iota // does not answer, or is blocked
+	lastHope                // answers, but has not recovered yet or is behind
+	fit
+)
+
+func (n *node) fitness(now time.Time) fitness {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case !n.seen || now.Before(n.blockedUntil):
+		return unfit
+	case n.healthy && n.behind == "":
+		return fit
+	case n.answering:
+		return lastHope
+	}
+	return unfit
+}
+
+// quorumHeight is the greatest height that at least half of the answering daemons have reached: of
+// two the higher one, of three the middle one, so that a single daemon with an invented height
+// cannot make all others look late.
+func quorumHeight(sorted []uint64) uint64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[len(sorted)-1-(len(sorted)-1)/2]
+}
+
+// judgeLag compares the daemon with the height ref that the others reached.
+func (n *node) judgeLag(cfg *Config, ref uint64, now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.behind = ""
+	h := n.info.height
+	if h >= ref {
+		n.behindSince = time.Time{}
+		return
+	}
+	if ref-h < cfg.LagBlocks {
+		n.behindSince = time.Time{}
+		if now.Sub(n.heightSince) > cfg.StuckAfter {
+			n.behind = fmt.Sprintf("stuck at height %d for %s", h, now.Sub(n.heightSince).Round(time.Second))
+		}
+		return
+	}
+	if n.behindSince.IsZero() {
+		n.behindSince = now
+	}
+	if now.Sub(n.behindSince) > cfg.LagGrace {
+		n.behind = fmt.Sprintf("%d blocks behind at height %d", ref-h, h)
+	}
+}
+
+// reason says why the daemon is not fit, "" when it is. Called with mu held.
+func (n *node) reason(now time.Time) string {
+	switch {
+	case !n.seen && n.lastErr == nil:
+		return "not asked yet"
+	case now.Before(n.blockedUntil):
+		return fmt.Sprintf("left alone for %s: %v", n.blockedUntil.Sub(now).Round(time.Second), n.lastErr)
+	case !n.healthy && n.answering:
+		return fmt.Sprintf("recovering, %d good polls", n.goods)
+	case !n.healthy:
+		return n.lastErr.Error()
+	}
+	return n.behind
+}
+
+func (n *node) setSubscribed(up bool) {
+	n.mu.Lock()
+	n.subscribed = up
+	n.mu.Unlock()
+}
+
+// wake asks the probe for a poll now; several requests become one.
+func (n *node) wake() {
+	select {
+	case n.kick <- struct{}{}:
+	default:
+	}
+}
+
+// backoff doubles from first to limit.
+func backoff(first, limit time.Duration, n int) time.Duration {
+	d := first
+	for ; n > 0 && d < limit; n-- {
+		d *= 2
+	}
+	return min(d, limit)
+}
