@@ -1,0 +1,37 @@
+// Package ledger keeps a pool's books in Redis: rounds, wallets, workers,
+// blocks, each share counted exactly once (I3).
+//
+//	Credit / Reject ──▶ open segment: sums per (wallet, worker, minute)
+//	                        │ Found cuts it
+//	                        ▼
+//	      [segment │ find]─[segment │ find]─[open segment]     never sent yet: may still
+//	                        │                                  grow and be folded
+//	                        │ flusher: the oldest, in pieces of BatchEntries
+//	                        ▼
+//	      item = (stream, sequence, exact content) ── apply.lua / close.lua ──▶ Redis
+//	                        │  kept for RetainFor after its answer: a Redis that
+//	                        ▼  comes back with less than it had said gets it again
+//	                     retained
+//
+// A stream is one start of one node; Redis keeps the last sequence applied of
+// each (its mark) and moves it in the same script that moves the sums. So an
+// item whose answer was lost is sent again unchanged: it is counted if it was
+// not, and answered "duplicate" if it was. An item that skips one is refused
+// with the mark, and the ledger goes on from there.
+//
+// A find waits at the head of the queue until its block is settled (Accepted,
+// Rejected or SettleTimeout), so the round it closes holds exactly this node's
+// shares up to the finder's. A block accepted later than that closes whatever
+// round is then open. The block id makes closing repeatable.
+//
+// Order per node is the queue's; between nodes it is the order in which Redis
+// runs the scripts. Each share is in one round, each block closes one round.
+//
+// Locks: Ledger.mu guards the queue and all that hangs on it. Nothing is called
+// and nothing is sent while it is held. The items are the flusher's alone.
+//
+// Two things come later and have their place here: the journal on disk, which
+// will feed Credit again after a crash of the node (until then what Redis has
+// not confirmed dies with the process), and node leases with fencing (until then
+// a node prefix is a number counted up in Redis, one per start).
+package ledger

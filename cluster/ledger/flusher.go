@@ -1,0 +1,404 @@
+package ledger
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// flusher sends the queue to Redis, one item at a time. All fields are its
+// goroutine's.
+type flusher struct {
+	*Ledger
+	scripts scripts
+	stream  string
+	nextSeq uint64
+
+	// items are those of the stream in order of sequence, without gaps:
+	// items[:pos] are confirmed and retained, items[pos:] are to be sent.
+	items    []*item
+	pos      int
+	retained int // entries of items[:pos]
+
+	// seg is the frozen head of the queue, cut into items piece by piece.
+	seg     *segment
+	off     int // cells done
+	rejects []rejectKey
+	due     bool // the flush interval has passed: take the open segment
+	broken  error
+}
+
+func newFlusher(l *Ledger) *flusher {
+	return &flusher{Ledger: l, scripts: newScripts(), stream: newStream(l.prefix), nextSeq: 1}
+}
+
+func (f *flusher) run(ctx context.Context) {
+	defer close(f.done)
+	tick := time.NewTicker(f.cfg.FlushInterval)
+	defer tick.Stop()
+	beat := time.Now().Add(f.cfg.Heartbeat)
+	wait := retryMin
+	for ctx.Err() == nil {
+		it := f.next()
+		if it == nil {
+			if time.Now().After(beat) {
+				f.heartbeat(ctx)
+				beat = time.Now().Add(f.cfg.Heartbeat)
+				continue
+			}
+			select {
+			case <-ctx.Done():
+			case <-f.kick:
+			case <-tick.C:
+				f.due = true
+			}
+			continue
+		}
+		if f.send(ctx, it) {
+			wait = retryMin
+			beat = time.Now().Add(f.cfg.Heartbeat)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, f.cfg.RetryMax)
+	}
+}
+
+// next gives the item to send now: one that was sent before and is not
+// confirmed, or the next piece of the queue. nil = nothing to do yet.
+func (f *flusher) next() *item {
+	for {
+		if f.pos < len(f.items) {
+			return f.items[f.pos]
+		}
+		if f.seg == nil && !f.take() {
+			return nil
+		}
+		if it := f.piece(); it != nil {
+			return f.push(it)
+		}
+		it, settled := f.settle()
+		if it != nil {
+			return f.push(it)
+		}
+		if !settled {
+			return nil
+		}
+		f.finishSegment()
+	}
+}
+
+// push gives an item its place in the stream.
+func (f *flusher) push(it *item) *item {
+	it.number(f.keys, f.stream, f.nextSeq)
+	f.nextSeq++
+	f.items = append(f.items, it)
+	return it
+}
+
+// take freezes the head of the queue if its time has come.
+func (f *flusher) take() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.queue[0]
+	if len(f.queue) == 1 {
+		if !f.due || s.empty() {
+			f.due = false
+			return false
+		}
+		f.cut()
+	}
+	f.due = false
+	s.frozen = true
+	f.seg, f.off = s, 0
+	f.rejects = f.rejects[:0]
+	for k := range s.rej {
+		f.rejects = append(f.rejects, k)
+	}
+	f.sending = s.born
+	return true
+}
+
+// piece makes the next batch of the frozen segment, nil when none is left. The
+// segment is frozen: nobody else writes to it, so no lock is needed.
+func (f *flusher) piece() *item {
+	s := f.seg
+	if f.off == len(s.cells) && len(f.rejects) == 0 {
+		return nil
+	}
+	b := newBatch()
+	for ; f.off < len(s.cells) && b.sum.entries < f.cfg.BatchEntries; f.off++ {
+		b.addCell(&s.cells[f.off])
+	}
+	for len(f.rejects) > 0 && b.sum.entries < f.cfg.BatchEntries {
+		k := f.rejects[len(f.rejects)-1]
+		f.rejects = f.rejects[:len(f.rejects)-1]
+		b.addReject(k, s.rej[k])
+	}
+	f.metrics.batchEntries.Observe(float64(b.sum.entries))
+	return b.item(&f.cfg, f.keys, f.scripts.apply, s.first, time.Now())
+}
+
+// settle looks at the find that ends the segment: an item when the block was
+// accepted and is not written, and whether the segment is done with.
+func (f *flusher) settle() (*item, bool) {
+	p := f.seg.find
+	if p == nil {
+		return nil, true
+	}
+	f.mu.Lock()
+	state := p.state
+	if state == pendingOpen && !time.Now().Before(p.deadline) {
+		p.late = true
+		f.metrics.lateBlocks.Inc()
+	}
+	late := p.late
+	f.mu.Unlock()
+	switch {
+	case state == pendingAccepted:
+		select {
+		case <-p.done:
+			return nil, true
+		default:
+			return closeItem(&f.cfg, f.keys, f.scripts.close, p, time.Now()), false
+		}
+	case state == pendingRejected:
+		return nil, true
+	case late:
+		f.cfg.Log.Warn("block not settled in time; later shares go on, it will close the round that is open when it is accepted",
+			"id", hex.EncodeToString(p.block.ID[:]), "height", p.block.Height, "after", f.cfg.SettleTimeout)
+		return nil, true
+	}
+	return nil, false
+}
+
+// finishSegment drops the head, all of which is in Redis.
+func (f *flusher) finishSegment() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.seg
+	f.seg = nil
+	f.queue[0] = nil
+	f.queue = f.queue[1:]
+	if s.find != nil {
+		f.entries--
+	}
+	f.finished = s.id
+	f.sending = time.Time{}
+	close(f.progress)
+	f.progress = make(chan struct{})
+	if len(s.cells) <= 4*f.cfg.BatchEntries && f.spare == nil { // do not keep an outage's memory
+		s.reset()
+		f.spare = s
+	}
+	f.metrics.pending.Set(float64(f.entries))
+}
+
+// send tries an item once and reports whether the flusher may go on at once.
+func (f *flusher) send(ctx context.Context, it *item) bool {
+	start := time.Now()
+	reply, err := f.cfg.Store.Eval(ctx, it.script, it.keys, it.args).AsStrSlice()
+	f.metrics.calls.Inc()
+	if err == nil && len(reply) < 2 {
+		err = fmt.Errorf("script %s: reply of %d parts", it.script.Name(), len(reply))
+	}
+	if err != nil {
+		f.fail(it, fmt.Errorf("script %s: %w", it.script.Name(), err))
+		return false
+	}
+	switch reply[0] {
+	case "ok", "known", "dup":
+		if reply[0] == "dup" {
+			f.metrics.duplicates.Inc()
+		}
+		if it.find != nil && !f.record(ctx, it) {
+			return false
+		}
+		f.metrics.latency.Observe(time.Since(start).Seconds())
+		f.confirm(it)
+		return true
+	case "gap":
+		mark, err := strconv.ParseUint(reply[1], 10, 64)
+		if err != nil {
+			f.fail(it, fmt.Errorf("script %s: mark %q: %w", it.script.Name(), reply[1], err))
+			return false
+		}
+		return f.resync(ctx, mark)
+	case "half":
+		cause := f.broken
+		if cause == nil {
+			cause = errors.New("the cause is in this node's log")
+		}
+		f.fail(it, fmt.Errorf("%w: stream %s stops at %s: %w", ErrHalf, f.stream, reply[1], cause))
+	case "overflow":
+		f.fail(it, fmt.Errorf("%w: %s", ErrSum, reply[1]))
+	default:
+		f.fail(it, fmt.Errorf("redis holds a value that Assay did not write (%s): %s", reply[0], reply[1]))
+	}
+	return false
+}
+
+// Errors of Redis' content; they stay in Status until an operator has acted.
+// Nothing is lost meanwhile: the item waits, and Credit refuses when full.
+var (
+	// ErrSum: a sum would exceed 2^63-1.
+	ErrSum = errors.New("ledger: a sum in redis would exceed 2^63-1")
+	// ErrHalf: a key of a wrong type broke a script between its writes.
+	ErrHalf = errors.New("ledger: an error stopped a batch half way; it is not sent again, since that would count twice")
+)
+
+// fail notes a failed attempt; the same item is tried again.
+func (f *flusher) fail(it *item, err error) {
+	f.metrics.retries.Inc()
+	if strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "not an integer") {
+		f.broken = err
+	}
+	f.mu.Lock()
+	again := f.lastErr != nil && f.lastErr.Error() == err.Error()
+	f.lastErr = err
+	f.mu.Unlock()
+	if !again {
+		f.cfg.Log.Error("ledger write is tried again", "stream", f.stream, "sequence", it.seq, "entries", it.sum.entries, "error", err)
+	}
+}
+
+// confirm moves past an item that Redis has.
+func (f *flusher) confirm(it *item) {
+	first := it.acked.IsZero()
+	it.acked = time.Now()
+	f.pos++
+	f.retained += it.sum.entries
+	drop := 0
+	for drop < f.pos && (f.retained > f.cfg.RetainEntries || it.acked.Sub(f.items[drop].acked) > f.cfg.RetainFor) {
+		f.retained -= f.items[drop].sum.entries
+		drop++
+	}
+	if drop > 0 {
+		n := copy(f.items, f.items[drop:])
+		clear(f.items[n:])
+		f.items, f.pos = f.items[:n], f.pos-drop
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lastErr != nil {
+		f.cfg.Log.Info("ledger writes again", "stream", f.stream, "sequence", it.seq)
+		f.lastErr = nil
+	}
+	if !first {
+		f.metrics.replayed.Inc()
+		return
+	}
+	if it.find == nil {
+		f.entries -= it.sum.entries
+	}
+	f.metrics.pending.Set(float64(f.entries))
+}
+
+// record reads back what a close has written and tells who waits for it. A
+// replayed close has told already.
+func (f *flusher) record(ctx context.Context, it *item) bool {
+	p := it.find
+	select {
+	case <-p.done:
+		return true
+	default:
+	}
+	rec, err := f.block(ctx, hex.EncodeToString(p.block.ID[:]))
+	if err != nil {
+		f.fail(it, fmt.Errorf("read the block just recorded: %w", err))
+		return false
+	}
+	p.rec = rec
+	close(p.done)
+	f.metrics.rounds.Inc()
+	f.cfg.Log.Info("round closed", "round", rec.Round, "hashes", rec.Hashes, "shares", rec.Shares,
+		"height", rec.Height, "id", hex.EncodeToString(rec.ID[:]))
+	if f.cfg.OnClose != nil {
+		f.cfg.OnClose(rec)
+	}
+	return true
+}
+
+// heartbeat looks at the mark of an idle stream.
+func (f *flusher) heartbeat(ctx context.Context) {
+	mark, err := f.readMark(ctx)
+	if err != nil {
+		f.mu.Lock()
+		f.lastErr = fmt.Errorf("read the mark: %w", err)
+		f.mu.Unlock()
+		return
+	}
+	f.mu.Lock()
+	f.lastErr = nil
+	f.mu.Unlock()
+	if mark+1 < f.nextSeq {
+		f.resync(ctx, mark)
+	}
+}
+
+func (f *flusher) readMark(ctx context.Context) (uint64, error) {
+	text, err := f.cfg.Store.Eval(ctx, f.scripts.mark, []string{f.keys.Mark(f.stream), f.keys.NodeNext()},
+		[]string{strconv.FormatUint(uint64(f.prefix), 10), strconv.FormatInt(seconds(f.cfg.MarkTTL), 10)}).ToString()
+	if err != nil {
+		return 0, err
+	}
+	if strings.HasSuffix(text, "!") {
+		return 0, fmt.Errorf("%w: stream %s stops at %s", ErrHalf, f.stream, text)
+	}
+	return strconv.ParseUint(text, 10, 64)
+}
+
+// resync goes back to what Redis has: it came back with less than it had
+// confirmed (a crash within the fsync window, a failover to a lagging replica).
+// What is retained is sent again; what is older is lost and reported, and the
+// rest goes on as a new stream: under the old one it would be refused for ever,
+// which also keeps stray copies of it from counting.
+func (f *flusher) resync(ctx context.Context, mark uint64) bool {
+	if _, err := f.readMark(ctx); err != nil { // lifts the count of node prefixes, too
+		f.mu.Lock()
+		f.lastErr = fmt.Errorf("read the mark: %w", err)
+		f.mu.Unlock()
+		return false
+	}
+	oldest := f.nextSeq
+	if len(f.items) > 0 {
+		oldest = f.items[0].seq
+	}
+	if mark+1 >= oldest {
+		f.rewind(int(mark + 1 - oldest))
+		f.cfg.Log.Warn("redis came back without writes it had confirmed; they are sent again",
+			"stream", f.stream, "mark", mark, "items", len(f.items)-f.pos)
+		return true
+	}
+	lost := oldest - 1 - mark
+	f.metrics.lost.Add(float64(lost))
+	f.mu.Lock()
+	f.lost += lost
+	f.mu.Unlock()
+	old := f.stream
+	f.stream = newStream(f.prefix)
+	f.rewind(0)
+	for i, it := range f.items {
+		it.number(f.keys, f.stream, uint64(i+1))
+	}
+	f.nextSeq = uint64(len(f.items)) + 1
+	f.cfg.Log.Error("redis lost confirmed writes that are no longer retained; their shares are gone",
+		"stream", old, "mark", mark, "lost", lost, "retained", len(f.items), "new_stream", f.stream)
+	return true
+}
+
+// rewind makes items[n:] the ones to send.
+func (f *flusher) rewind(n int) {
+	f.pos = n
+	f.retained = 0
+	for _, it := range f.items[:n] {
+		f.retained += it.sum.entries
+	}
+}

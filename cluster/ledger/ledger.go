@@ -1,0 +1,348 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assay-pool/assay/cluster/store"
+)
+
+// Defaults of Config.
+const (
+	// DefaultFlushInterval is the age at which credits leave for Redis: four
+	// calls a second whatever the share rate.
+	DefaultFlushInterval = 250 * time.Millisecond
+	// DefaultSettleTimeout is how long a find may hold later credits back.
+	DefaultSettleTimeout = 30 * time.Second
+	// DefaultBatchEntries bounds one script call: about 10 ms of Redis' time.
+	DefaultBatchEntries = 1000
+	// DefaultMaxPending bounds what waits for Redis, in entries (distinct wallet,
+	// worker and minute) plus finds; about 250 bytes each.
+	DefaultMaxPending = 200_000
+	// DefaultRetainFor covers what a Redis with appendfsync everysec (1–2 s) or
+	// a lagging replica forgets when it dies.
+	DefaultRetainFor = 30 * time.Second
+	// DefaultRetainEntries bounds the retained items, in entries.
+	DefaultRetainEntries = 50_000
+	// DefaultMaxWorkers is the number of workers a wallet is shown with; the
+	// shares of further ones are counted for OtherWorker.
+	DefaultMaxWorkers = 256
+	// DefaultSliceTTL keeps per-minute slices for one-hour hash rates and for
+	// batches that come late.
+	DefaultSliceTTL = 75 * time.Minute
+	// DefaultWalletTTL forgets the counters of a wallet that left.
+	DefaultWalletTTL = 90 * 24 * time.Hour
+	// DefaultMarkTTL keeps the mark of a node start; the running node renews it.
+	DefaultMarkTTL = 7 * 24 * time.Hour
+	// DefaultHeartbeat is how often an idle ledger looks at its mark, which
+	// notices a Redis that died or forgot, and renews the mark.
+	DefaultHeartbeat = 5 * time.Second
+	// DefaultRetryMax caps the back-off between attempts.
+	DefaultRetryMax = 2 * time.Second
+
+	retryMin = 50 * time.Millisecond
+	// maxWallet bounds a wallet's name, in bytes; Monero's integrated addresses
+	// have 106 characters, others up to about 200.
+	maxWallet = 256
+	// maxWorker is where a worker's name is cut, in bytes.
+	maxWorker = 64
+	// maxReasons bounds the distinct reasons of rejects; more become "other".
+	maxReasons = 64
+)
+
+// OtherWorker has the shares of the workers beyond MaxWorkers.
+const OtherWorker = "other"
+
+// Config of a Ledger; zero values stand for the defaults above.
+type Config struct {
+	Store *store.Store
+	Pool  string // names the keys; see store.NewKeys
+	Node  string // this node's name in block records and logs
+
+	FlushInterval time.Duration
+	SettleTimeout time.Duration
+	BatchEntries  int
+	MaxPending    int
+	RetainFor     time.Duration
+	RetainEntries int
+	MaxWorkers    int
+	SliceTTL      time.Duration
+	WalletTTL     time.Duration
+	MarkTTL       time.Duration
+	Heartbeat     time.Duration
+	RetryMax      time.Duration
+
+	// OnClose is called from the flusher for each round this node closed; it
+	// must return at once. nil = none.
+	OnClose func(BlockRecord)
+
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+func (c *Config) setDefaults() error {
+	if c.Store == nil {
+		return errors.New("ledger: no store")
+	}
+	durations := []struct {
+		v   *time.Duration
+		def time.Duration
+	}{
+		{&c.FlushInterval, DefaultFlushInterval}, {&c.SettleTimeout, DefaultSettleTimeout},
+		{&c.RetainFor, DefaultRetainFor}, {&c.SliceTTL, DefaultSliceTTL}, {&c.WalletTTL, DefaultWalletTTL},
+		{&c.MarkTTL, DefaultMarkTTL}, {&c.Heartbeat, DefaultHeartbeat}, {&c.RetryMax, DefaultRetryMax},
+	}
+	for _, d := range durations {
+		if *d.v <= 0 {
+			*d.v = d.def
+		}
+	}
+	ints := []struct {
+		v   *int
+		def int
+	}{
+		{&c.BatchEntries, DefaultBatchEntries}, {&c.MaxPending, DefaultMaxPending},
+		{&c.RetainEntries, DefaultRetainEntries}, {&c.MaxWorkers, DefaultMaxWorkers},
+	}
+	for _, n := range ints {
+		if *n.v <= 0 {
+			*n.v = n.def
+		}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// Errors of Credit. The caller sheds the share: the miner must not be told
+// "accepted".
+var (
+	ErrFull     = errors.New("ledger: too many credits wait for redis")
+	ErrClosed   = errors.New("ledger: closed")
+	ErrWallet   = errors.New("ledger: wallet name is empty, too long or has other characters than letters, digits, '-', '_', '.'")
+	ErrOverflow = errors.New("ledger: difficulty is 0 or above 2^63-1")
+)
+
+// Credit is one accepted share.
+type Credit struct {
+	Wallet, Worker string
+	Difficulty     uint64    // of the job the share was for; 1 to 2^63-1
+	Time           time.Time // when it arrived: decides its minute
+}
+
+// Ledger is one pool's books as seen from one node. Safe for concurrent use.
+type Ledger struct {
+	cfg     Config
+	keys    store.Keys
+	prefix  uint32
+	metrics *metrics
+
+	kick chan struct{}      // capacity 1: there is something for the flusher
+	stop context.CancelFunc // ends the flusher and its call under way
+	done chan struct{}      // closed when the flusher has ended
+
+	mu       sync.Mutex
+	queue    []*segment    // guarded by mu; oldest first, the last is open
+	spare    *segment      // guarded by mu; an emptied segment to use again
+	entries  int           // guarded by mu; pending entries and finds, sent ones included
+	finished uint64        // guarded by mu; id of the last segment that is wholly in Redis
+	progress chan struct{} // guarded by mu; closed and replaced when finished moves
+	closed   bool          // guarded by mu
+	folded   int64         // guarded by mu; minute of the last fold
+	sending  time.Time     // guarded by mu; birth of what is being sent; zero = nothing
+	lastErr  error         // guarded by mu; nil after a success
+	lost     uint64        // guarded by mu; items Redis forgot that were no longer retained
+
+	readRound *store.Script
+	f         *flusher // owned by its goroutine
+}
+
+// Open takes a node prefix and starts the flusher. Redis must answer: without a
+// prefix the node cannot hand out jobs.
+func Open(ctx context.Context, cfg Config) (*Ledger, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	keys, err := store.NewKeys(cfg.Pool)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	next, err := cfg.Store.Do(ctx, "INCR", keys.NodeNext()).AsInt64()
+	if err != nil {
+		return nil, fmt.Errorf("ledger: take a node prefix from %s: %w", keys.NodeNext(), err)
+	}
+	if next <= 0 || next > math.MaxUint32 {
+		return nil, fmt.Errorf("ledger: %s is %d: no node prefixes of 32 bits are left; delete the key while no node runs", keys.NodeNext(), next)
+	}
+	m, err := newMetrics(cfg.Registerer, cfg.Pool)
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{
+		cfg: cfg, keys: keys, prefix: uint32(next), metrics: m,
+		kick: make(chan struct{}, 1), done: make(chan struct{}),
+		progress: make(chan struct{}),
+	}
+	l.queue = []*segment{newSegment(1)}
+	l.f = newFlusher(l)
+	l.readRound = l.f.scripts.round
+	fctx, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	go l.f.run(fctx)
+	return l, nil
+}
+
+// newStream names one start of one node. The random part keeps two starts apart
+// even if a Redis that lost its last second gives the same prefix twice.
+func newStream(prefix uint32) string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	return strconv.FormatUint(uint64(prefix), 10) + "-" + hex.EncodeToString(b[:])
+}
+
+// NodePrefix is the extra-nonce prefix of this start, unlike that of any other
+// start in the cluster. 1 to 2^32-1.
+func (l *Ledger) NodePrefix() uint32 { return l.prefix }
+
+// Admit tells whether a Credit would be taken now; ask before the work of
+// verifying a share is spent on it.
+func (l *Ledger) Admit() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.closed && l.entries < l.cfg.MaxPending
+}
+
+// Credit adds an accepted share to the open segment. It never blocks. After an
+// error nothing was counted and the share must be shed: ErrFull, ErrClosed,
+// ErrWallet or ErrOverflow.
+func (l *Ledger) Credit(c Credit) error {
+	if c.Difficulty == 0 || c.Difficulty > math.MaxInt64 {
+		return ErrOverflow
+	}
+	k := cellKey{wallet: c.Wallet, worker: cutWorker(c.Worker), minute: c.Time.Unix() / 60}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	seg := l.open()
+	if seg.sum.hashes > math.MaxInt64-c.Difficulty {
+		seg = l.cut() // a batch's sums must fit the server's integers
+	}
+	i, ok := seg.index[k]
+	if !ok {
+		if !validWallet(c.Wallet) {
+			return ErrWallet
+		}
+		if l.entries >= l.cfg.MaxPending && !l.fold(k.minute) {
+			l.metrics.refused.Inc()
+			return ErrFull
+		}
+		if j, again := seg.index[k]; again {
+			i = j
+		} else {
+			k.wallet, k.worker = strings.Clone(k.wallet), strings.Clone(k.worker)
+			i = seg.add(k)
+			seg.born = bornAt(seg.born)
+			l.entries++
+		}
+	}
+	seg.credit(i, c.Difficulty, c.Time.UnixMilli())
+	return nil
+}
+
+// Reject counts a refused share. Beyond the limits only the pool's counter of
+// the reason moves. The reason is a metric label of the caller's, not user text.
+func (l *Ledger) Reject(wallet, worker, reason string) {
+	k := rejectKey{wallet: wallet, worker: cutWorker(worker), reason: reason}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	s := l.open()
+	s.born = bornAt(s.born)
+	l.entries += s.reject(k, l.entries < l.cfg.MaxPending)
+}
+
+// bornAt keeps a first moment.
+func bornAt(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Now()
+	}
+	return t
+}
+
+func (l *Ledger) wake() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// open is the segment credits go to.
+func (l *Ledger) open() *segment { return l.queue[len(l.queue)-1] }
+
+// cut ends the open segment and opens the next.
+func (l *Ledger) cut() *segment {
+	id := l.open().id + 1
+	seg := l.spare
+	if seg == nil {
+		seg = newSegment(id)
+	} else {
+		l.spare, seg.id = nil, id
+	}
+	l.queue = append(l.queue, seg)
+	return seg
+}
+
+// fold makes room when Redis has been away for long: minutes that have passed
+// are added up per worker. Their hash-rate slices are lost, no credit is. It
+// runs once a minute at most and reports whether there is room now.
+func (l *Ledger) fold(minute int64) bool {
+	if l.folded == minute {
+		return false
+	}
+	l.folded = minute
+	for _, s := range l.queue {
+		if !s.frozen {
+			l.entries -= s.fold(minute)
+		}
+	}
+	return l.entries < l.cfg.MaxPending
+}
+
+func validWallet(w string) bool {
+	if w == "" || len(w) > maxWallet {
+		return false
+	}
+	for i := 0; i < len(w); i++ {
+		c := w[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// cutWorker bounds a worker's name, at a character's border.
+func cutWorker(w string) string {
+	if len(w) <= maxWorker {
+		return w
+	}
+	return strings.ToValidUTF8(w[:maxWorker], "")
+}

@@ -1,0 +1,34 @@
+package ledger
+
+import (
+	_ "embed" // the Lua sources
+
+	"github.com/assay-pool/assay/cluster/store"
+)
+
+//go:embed prelude.lua
+var preludeLua string
+
+//go:embed apply.lua
+var applyLua string
+
+//go:embed close.lua
+var closeLua string
+
+//go:embed mark.lua
+var markLua string
+
+//go:embed round.lua
+var roundLua string
+
+// scripts of one ledger.
+type scripts struct{ apply, close, mark, round *store.Script }
+
+func newScripts() scripts {
+	return scripts{
+		apply: store.NewScript("apply", preludeLua+applyLua),
+		close: store.NewScript("close", preludeLua+closeLua),
+		mark:  store.NewScript("mark", markLua),
+		round: store.NewScript("round", roundLua),
+	}
+}

@@ -1,0 +1,207 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/rueidis"
+)
+
+// Defaults of Config.
+const (
+	// DefaultCallTimeout bounds one command or script. A healthy Redis answers
+	// in microseconds; two seconds tell a hung one from a busy one without
+	// stalling the ledger for long.
+	DefaultCallTimeout = 2 * time.Second
+	// DefaultConnWriteTimeout is when rueidis gives a silent connection up.
+	// It must exceed CallTimeout, or slow calls would cost their connection.
+	DefaultConnWriteTimeout = 3 * time.Second
+	// DefaultDialTimeout bounds one connection attempt.
+	DefaultDialTimeout = 2 * time.Second
+	// DefaultStartTimeout is how long Open waits for a Redis that is away or
+	// still loading its data.
+	DefaultStartTimeout = 60 * time.Second
+
+	// maxSocketPath is sun_path without its final zero, in bytes (unix(7)).
+	maxSocketPath = 107
+
+	startRetryMin = 100 * time.Millisecond
+	startRetryMax = 2 * time.Second
+	// sentinelRefresh makes the client look for a new master by itself: one
+	// missed +switch-master would otherwise bind it to the old one for ever.
+	sentinelRefresh = 5 * time.Second
+	// maxPasswordFile bounds what is read from a password file, in bytes.
+	maxPasswordFile = 4096
+	// bufferBytes is the read and the write buffer of each connection; a
+	// ledger batch of a thousand credits fits.
+	bufferBytes = 128 << 10
+	// connsPow2 makes 2^1 shared connections: the ledger's flusher uses one at
+	// a time, readers the other.
+	connsPow2 = 1
+)
+
+// Config says where Redis is and how long to wait for it.
+type Config struct {
+	// URL is one of
+	//
+	//	redis://[user[:password]@]host[:port][/db]
+	//	rediss://…                     the same over TLS
+	//	unix:///path/to/redis.sock[?db=n]
+	//
+	// or several of the first two, separated by commas: with SentinelMaster set
+	// they are sentinels, otherwise the first nodes of a Redis Cluster. A single
+	// address that turns out to be a cluster node is treated as one.
+	URL string
+	// SentinelMaster is the master's name at the sentinels; empty = no Sentinel.
+	SentinelMaster string
+	// Username for ACL users; empty = the default user.
+	Username string
+	// PasswordFile holds the password on its first line; it wins over the URL.
+	PasswordFile string
+	// AllowEviction lets the node start on a Redis that may evict keys.
+	AllowEviction bool
+
+	StartTimeout     time.Duration // 0 = DefaultStartTimeout
+	CallTimeout      time.Duration // 0 = DefaultCallTimeout
+	ConnWriteTimeout time.Duration // 0 = DefaultConnWriteTimeout
+	DialTimeout      time.Duration // 0 = DefaultDialTimeout
+
+	Log        *slog.Logger          // nil = none
+	Registerer prometheus.Registerer // nil = none
+}
+
+func (c *Config) setDefaults() {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&c.StartTimeout, DefaultStartTimeout)
+	def(&c.CallTimeout, DefaultCallTimeout)
+	def(&c.ConnWriteTimeout, DefaultConnWriteTimeout)
+	def(&c.DialTimeout, DefaultDialTimeout)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// options translates the configuration; the errors name the flag to change.
+func (c *Config) options() (rueidis.ClientOption, error) {
+	var opt rueidis.ClientOption
+	if strings.TrimSpace(c.URL) == "" {
+		return opt, errors.New("--redis: no address")
+	}
+	for i, part := range strings.Split(c.URL, ",") {
+		one, err := parseURL(strings.TrimSpace(part))
+		if err != nil {
+			return opt, err
+		}
+		if i == 0 {
+			opt = one
+			continue
+		}
+		if opt.DialCtxFn != nil || one.DialCtxFn != nil {
+			return opt, errors.New("--redis: a unix socket cannot be one of several addresses")
+		}
+		if (one.TLSConfig == nil) != (opt.TLSConfig == nil) {
+			return opt, errors.New("--redis: redis:// and rediss:// cannot be mixed")
+		}
+		opt.InitAddress = append(opt.InitAddress, one.InitAddress...)
+	}
+	if opt.TLSConfig != nil && len(opt.InitAddress) > 1 {
+		// tls.Dialer fills an empty name from the address it dials, so each
+		// node's certificate is checked against that node.
+		opt.TLSConfig.ServerName = ""
+	}
+	if c.Username != "" {
+		opt.Username = c.Username
+	}
+	if c.PasswordFile != "" {
+		pw, err := readPassword(c.PasswordFile)
+		if err != nil {
+			return opt, err
+		}
+		opt.Password = pw
+	}
+	if c.SentinelMaster != "" {
+		opt.Sentinel.MasterSet = c.SentinelMaster
+		opt.Sentinel.TopologyRefreshInterval = sentinelRefresh
+		opt.Sentinel.Dialer.Timeout = c.DialTimeout
+		opt.Sentinel.TLSConfig = opt.TLSConfig
+	} else if len(opt.InitAddress) == 1 {
+		opt.ForceSingleClient = true
+	}
+	opt.DisableRetry = true
+	opt.DisableCache = true
+	opt.ConnWriteTimeout = c.ConnWriteTimeout
+	opt.Dialer.Timeout = c.DialTimeout
+	opt.ClientName = "assay"
+	opt.ReadBufferEachConn, opt.WriteBufferEachConn = bufferBytes, bufferBytes
+	opt.PipelineMultiplex = connsPow2
+	return opt, nil
+}
+
+func parseURL(raw string) (rueidis.ClientOption, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		// url.Error repeats the text, which may hold a password.
+		return rueidis.ClientOption{}, errors.New("--redis: not a URL (redis://host:port, rediss://host:port or unix:///path)")
+	}
+	switch u.Scheme {
+	case "redis", "rediss":
+		if u.Hostname() == "" {
+			return rueidis.ClientOption{}, fmt.Errorf("--redis: %s has no host", u.Redacted())
+		}
+	case "unix":
+		if !strings.HasPrefix(u.Path, "/") || u.Host != "" {
+			return rueidis.ClientOption{}, fmt.Errorf("--redis: %s: a unix socket needs an absolute path, unix:///path/to/redis.sock", u.Redacted())
+		}
+		if len(u.Path) > maxSocketPath {
+			return rueidis.ClientOption{}, fmt.Errorf("--redis: socket path %s has %d bytes, the kernel takes %d", u.Path, len(u.Path), maxSocketPath)
+		}
+	default:
+		return rueidis.ClientOption{}, fmt.Errorf("--redis: scheme %q of %s is not redis, rediss or unix", u.Scheme, u.Redacted())
+	}
+	opt, err := rueidis.ParseURL(raw)
+	if err != nil {
+		return opt, fmt.Errorf("--redis: %s: %w", u.Redacted(), err)
+	}
+	return opt, nil
+}
+
+// readPassword returns the first line of the file.
+func readPassword(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--redis-password-file: %w", err)
+	}
+	if len(b) > maxPasswordFile {
+		return "", fmt.Errorf("--redis-password-file: %s has %d bytes, more than %d", path, len(b), maxPasswordFile)
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	line = strings.TrimRight(line, "\r")
+	if line == "" {
+		return "", fmt.Errorf("--redis-password-file: the first line of %s is empty", path)
+	}
+	return line, nil
+}
+
+// redactURL is the URL list as it may be logged.
+func redactURL(list string) string {
+	parts := strings.Split(list, ",")
+	for i, p := range parts {
+		u, err := url.Parse(strings.TrimSpace(p))
+		if err != nil {
+			parts[i] = "(unreadable)"
+			continue
+		}
+		parts[i] = u.Redacted()
+	}
+	return strings.Join(parts, ",")
+}

@@ -1,0 +1,24 @@
+// Package store is the way to Redis: one client, the names of all keys, the
+// Lua scripts' transport, and the private redis-server of a node that was
+// given none.
+//
+//	              --redis URL                     no --redis
+//	                  │                               │
+//	                  │                     StartManaged: lock the folder,
+//	                  │                     end a leftover server, write the
+//	                  │                     config, start, watch, restart
+//	                  │                               │ unix socket
+//	                  ▼                               ▼
+//	Open: connect until StartTimeout ──▶ Check: role, version, eviction,
+//	                  │                       persistence
+//	                  ▼
+//	Store ── Do / Eval (EVALSHA, EVAL on NOSCRIPT) ──▶ Redis
+//	    every call has a deadline; nothing is retried here
+//
+// Nothing is retried in this package once a Store is open: a write whose
+// answer was lost may have run, so only its owner, who gave it an identity
+// (cluster/ledger: node stream and sequence), can send it again safely (I3).
+//
+// Every key of a pool carries the hash tag {pool}, so one script may touch all
+// of them in Redis Cluster; keys.go has the whole list.
+package store

@@ -1,0 +1,176 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Store is an open connection to Redis, safe for concurrent use.
+type Store struct {
+	cfg     Config
+	client  rueidis.Client
+	server  ServerInfo
+	metrics *metrics
+}
+
+// Open connects and checks the server. While Redis is away or loading it tries
+// again, with a log line each time, until StartTimeout or ctx ends; a wrong
+// password or an unfit server is refused at once.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	cfg.setDefaults()
+	opt, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.StartTimeout)
+	defer cancel()
+	wait := startRetryMin
+	for {
+		s, err := connect(ctx, cfg, opt, m)
+		if err == nil {
+			cfg.Log.Info("redis is ready", "url", redactURL(cfg.URL), "version", s.server.Version, "mode", s.server.Mode)
+			return s, nil
+		}
+		if permanent(err) {
+			m.unregister(cfg.Registerer)
+			return nil, err
+		}
+		cfg.Log.Warn("redis is not ready, trying again", "url", redactURL(cfg.URL), "in", wait, "error", err)
+		select {
+		case <-ctx.Done():
+			m.unregister(cfg.Registerer)
+			return nil, fmt.Errorf("redis at %s (--redis) not ready within %s (--redis-start-timeout): %w",
+				redactURL(cfg.URL), cfg.StartTimeout, err)
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, startRetryMax)
+	}
+}
+
+func connect(ctx context.Context, cfg Config, opt rueidis.ClientOption, m *metrics) (*Store, error) {
+	client, err := rueidis.NewClient(opt)
+	if err != nil {
+		// A forced single client comes back usable together with its error; a
+		// fresh one per attempt keeps this loop the only thing that retries.
+		if client != nil {
+			client.Close()
+		}
+		return nil, explain(cfg, err)
+	}
+	s := &Store{cfg: cfg, client: client, metrics: m}
+	if s.server, err = s.check(ctx); err != nil {
+		client.Close()
+		return nil, explain(cfg, err)
+	}
+	if s.server.Mode == "cluster" && opt.ForceSingleClient {
+		opt.ForceSingleClient = false
+		client.Close()
+		if s.client, err = rueidis.NewClient(opt); err != nil {
+			return nil, explain(cfg, err)
+		}
+	}
+	return s, nil
+}
+
+// refusal is an error that trying again cannot cure.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+func permanent(err error) bool {
+	var r refusal
+	return errors.As(err, &r)
+}
+
+// explain turns the answers an operator can act on into text that says how.
+func explain(cfg Config, err error) error {
+	text := err.Error()
+	switch {
+	case strings.HasPrefix(text, "WRONGPASS"), strings.Contains(text, "invalid password"),
+		strings.Contains(text, "invalid username-password"):
+		return refusal{fmt.Errorf("redis at %s refused the password; check --redis-password-file (now %q) and --redis-user (now %q): %w",
+			redactURL(cfg.URL), cfg.PasswordFile, cfg.Username, err)}
+	case strings.HasPrefix(text, "NOAUTH"):
+		return refusal{fmt.Errorf("redis at %s wants a password; give it by --redis-password-file: %w", redactURL(cfg.URL), err)}
+	case strings.Contains(text, "without any password configured"):
+		return refusal{fmt.Errorf("redis at %s has no password set, but --redis-password-file (now %q) or the URL gives one: %w",
+			redactURL(cfg.URL), cfg.PasswordFile, err)}
+	case strings.HasPrefix(text, "NOPERM"):
+		return refusal{fmt.Errorf("redis at %s: the user (--redis-user, now %q) may not run a needed command: %w",
+			redactURL(cfg.URL), cfg.Username, err)}
+	}
+	return err
+}
+
+// Server tells what Check found at start.
+func (s *Store) Server() ServerInfo { return s.server }
+
+// CallTimeout is the deadline every call gets.
+func (s *Store) CallTimeout() time.Duration { return s.cfg.CallTimeout }
+
+// Do sends one command: its name, its first key and the other arguments. The
+// key decides the cluster node; every command but INFO-like ones has one.
+func (s *Store) Do(ctx context.Context, name, key string, args ...string) rueidis.RedisResult {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	defer cancel()
+	cmd := s.client.B().Arbitrary(name)
+	if key != "" {
+		cmd = cmd.Keys(key)
+	}
+	s.metrics.commands.Inc()
+	res := s.client.Do(ctx, cmd.Args(args...).Build())
+	s.observe(res.Error())
+	return res
+}
+
+// Eval runs a script by its digest, and by its source when the server does not
+// know it (a restart, SCRIPT FLUSH, a failover). All keys must carry one tag.
+func (s *Store) Eval(ctx context.Context, sc *Script, keys, args []string) rueidis.RedisResult {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	defer cancel()
+	n := int64(len(keys))
+	s.metrics.commands.Inc()
+	res := s.client.Do(ctx, s.client.B().Evalsha().Sha1(sc.sha).Numkeys(n).Key(keys...).Arg(args...).Build())
+	if re, ok := rueidis.IsRedisErr(res.Error()); ok && re.IsNoScript() {
+		s.metrics.commands.Inc()
+		s.metrics.noScript.Inc()
+		res = s.client.Do(ctx, s.client.B().Eval().Script(sc.src).Numkeys(n).Key(keys...).Arg(args...).Build())
+	}
+	s.observe(res.Error())
+	return res
+}
+
+// Ping asks for a sign of life.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.Do(ctx, "PING", "").Error()
+}
+
+// observe keeps the up gauge: any answer of the server is a sign of life.
+func (s *Store) observe(err error) {
+	if err == nil || rueidis.IsRedisNil(err) {
+		s.metrics.up.Set(1)
+		return
+	}
+	s.metrics.errors.Inc()
+	re, ok := rueidis.IsRedisErr(err)
+	if ok && !strings.HasPrefix(re.Error(), "LOADING") {
+		s.metrics.up.Set(1)
+		return
+	}
+	s.metrics.up.Set(0)
+}
+
+// Close ends the connections; calls under way fail.
+func (s *Store) Close() {
+	s.client.Close()
+	s.metrics.unregister(s.cfg.Registerer)
+}
