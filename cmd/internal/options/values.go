@@ -186,18 +186,28 @@ type difficultyValue struct {
 }
 
 func (v *difficultyValue) Set(s string) error {
-	n, err := scaled(s, difficultyUnits())
-	if err == strconv.ErrSyntax {
-		return fmt.Errorf("%q is not a difficulty such as 1000, 25k or 3M", s)
-	}
+	n, err := ParseDifficulty(s)
 	if err != nil {
-		return fmt.Errorf("%s does not fit 64 bits", s)
+		return err
 	}
 	if n < v.low {
 		return fmt.Errorf("%d is less than %d", n, v.low)
 	}
 	*v.p = n
 	return nil
+}
+
+// ParseDifficulty reads a share difficulty as an operator writes it: 1000,
+// 25k, 3M, 2G, 1_000. The letters are powers of 1000.
+func ParseDifficulty(s string) (uint64, error) {
+	n, err := scaled(s, difficultyUnits())
+	if err == strconv.ErrSyntax {
+		return 0, fmt.Errorf("%q is not a difficulty such as 1000, 25k or 3M", s)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s does not fit 64 bits", s)
+	}
+	return n, nil
 }
 func (v *difficultyValue) String() string { return strconv.FormatUint(*v.p, 10) }
 func (v *difficultyValue) Type() string   { return "difficulty" }
