@@ -8,9 +8,9 @@ import (
 
 // WideTargetFrom is the difficulty from which a target is sent in 16 digits.
 // The 8-digit form keeps 32 bits of the target only, so a miner that expands it
-// works harder than it is paid for: by 0.0001 % at 10^3, by up to 0.02 % just
-// below 10^6, by 0.1 % at 5·10^6, and without limit near 2^32. All miners read
-// the 8-digit form, and the maintained ones the 16-digit form too.
+// works harder than it is paid for: by at most 0.025 % below 10^6, by 0.1 % at
+// 5·10^6, and without limit near 2^32. All miners read the 8-digit form, and
+// the maintained ones the 16-digit form too.
 const WideTargetFrom = 1_000_000
 
 // Target is the target a miner was sent. Both ends of the wire compare with the
