@@ -1,0 +1,21 @@
+// Package job holds block templates and the jobs cut from them.
+//
+//	daemon ──Offer──▶ NewTemplate (every claim checked) ──▶ Board.Publish
+//	                                                          │ current, recent
+//	session ──Window.Cut──▶ Job (own extra nonce, own difficulty) ──▶ miner
+//	miner ──job id, nonce──▶ Window.Find ──▶ Job.Use (duplicate?) ──▶ verify
+//
+// A job's extra nonce is unique in the whole pool, for ever:
+//
+//	 0        4         8        12
+//	┌────────┬─────────┬─────────┐
+//	│ node   │ session │ job     │   big-endian
+//	│ prefix │ number  │ number  │
+//	└────────┴─────────┴─────────┘
+//
+// so two jobs never share a search space and a nonce needs to be remembered
+// only with its own job (I4). A share is judged by the job it names (I5): the
+// job carries its difficulty, and through its template algorithm, height and
+// seed. A Template is immutable but for the time it was replaced; a Window and
+// its Jobs belong to one session and to that session's event loop.
+package job

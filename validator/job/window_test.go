@@ -1,0 +1,107 @@
+package job_test
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/assay-pool/assay/validator/job"
+	"github.com/assay-pool/assay/validator/job/jobtest"
+)
+
+func TestWindowFind(t *testing.T) {
+	tmpl := jobtest.Template(t, 1)
+	w := job.NewWindow(3, 0xabcdef01, 2)
+	id := func(number uint32) []byte { return w.AppendID(nil, number) }
+	if w.Latest() != nil {
+		t.Fatal("a new window has a job")
+	}
+	if j, issued := w.Find(id(0)); j != nil || issued {
+		t.Fatal("a job was found before one was cut")
+	}
+	for i := range uint32(5) {
+		j := w.Cut(tmpl, uint64(1000+i))
+		if j.Number != i || w.Latest() != j {
+			t.Fatalf("job %d has number %d", i, j.Number)
+		}
+	}
+	for number, want := range []struct{ found, issued bool }{{false, true}, {false, true}, {false, true}, {true, true}, {true, true}, {false, false}} {
+		j, issued := w.Find(id(uint32(number)))
+		if (j != nil) != want.found || issued != want.issued {
+			t.Errorf("job %d: found %v, issued %v; want %+v", number, j != nil, issued, want)
+		}
+		if j != nil && (j.Number != uint32(number) || j.Difficulty != uint64(1000+number)) {
+			t.Errorf("job %d is number %d of difficulty %d", number, j.Number, j.Difficulty)
+		}
+	}
+	other := job.NewWindow(3, 0xabcdef02, 2)
+	for _, bad := range [][]byte{nil, []byte("x"), other.AppendID(nil, 4), []byte(strings.ToUpper(string(id(4)))), append(id(4), '0'), []byte("zbcdef0100000004")} {
+		if j, issued := w.Find(bad); j != nil || issued {
+			t.Errorf("job id %q was found", bad)
+		}
+	}
+}
+
+func TestJobUse(t *testing.T) {
+	w := job.NewWindow(1, 1, 1)
+	j := w.Cut(jobtest.Template(t, 1), 1)
+	for i, want := range []job.Use{job.Fresh, job.Duplicate} {
+		if got := j.Use(7, 2); got != want {
+			t.Errorf("use %d of nonce 7: %v, want %v", i, got, want)
+		}
+	}
+	if got := j.Use(8, 2); got != job.Fresh {
+		t.Errorf("nonce 8: %v", got)
+	}
+	if got := j.Use(9, 2); got != job.Full {
+		t.Errorf("the third nonce of two: %v", got)
+	}
+	if got := j.Use(8, 2); got != job.Duplicate {
+		t.Errorf("a duplicate in a full job: %v", got)
+	}
+	w.Forget(j.Number, 8)
+	if got := j.Use(8, 2); got != job.Fresh {
+		t.Errorf("a nonce taken back: %v", got)
+	}
+	number := j.Number
+	w.Cut(jobtest.Template(t, 1), 1)
+	w.Forget(number, 8) // the job has left the window: nothing to forget, nothing to break
+	if got := w.Latest().Use(8, 2); got != job.Fresh {
+		t.Errorf("the next job knows the last one's nonces: %v", got)
+	}
+}
+
+// TestExtraUnique: no two jobs of any sessions of any nodes share a search space (I4).
+func TestExtraUnique(t *testing.T) {
+	type owner struct{ prefix, session, number uint32 }
+	rapid.Check(t, func(t *rapid.T) {
+		seen := make(map[job.Extra]owner)
+		for range 50 {
+			o := owner{rapid.Uint32().Draw(t, "prefix"), rapid.Uint32().Draw(t, "session"), rapid.Uint32().Draw(t, "number")}
+			e := job.MakeExtra(o.prefix, o.session, o.number)
+			if before, ok := seen[e]; ok && before != o {
+				t.Fatalf("%+v and %+v share the extra nonce %x", before, o, e)
+			}
+			seen[e] = o
+			id := job.AppendID(nil, o.session, o.number)
+			session, number, ok := job.ParseID(id)
+			if !ok || session != o.session || number != o.number {
+				t.Fatalf("job id %s of %+v reads as %d, %d, %v", id, o, session, number, ok)
+			}
+		}
+	})
+}
+
+func TestFindDoesNotAllocate(t *testing.T) {
+	w := job.NewWindow(1, 1, 8)
+	w.Cut(jobtest.Template(t, 1), 1)
+	id := w.AppendID(nil, 0)
+	if n := testing.AllocsPerRun(100, func() {
+		if j, _ := w.Find(id); j == nil {
+			t.Fatal("job not found")
+		}
+	}); n != 0 {
+		t.Errorf("Find allocates %v times", n)
+	}
+}
