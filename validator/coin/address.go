@@ -49,12 +49,11 @@ const (
 	keyBytes       = 32
 	paymentIDBytes = 8
 	checksumBytes  = 4
-	// maxAddressBytes is the longest payload of any coin: a prefix of ten bytes
-	// and a payment id. maxAddressText is that in base58: eleven digits for
-	// each whole block of eight, and seven for the last five bytes. What is
-	// longer is not even decoded.
+	// maxAddressBytes is the longest payload of any coin, 86: a prefix of ten
+	// bytes and a payment id. maxAddressText is that in base58, ten whole
+	// blocks and nine digits for six bytes. What is longer is not decoded.
 	maxAddressBytes = blob.MaxVarint + 2*keyBytes + paymentIDBytes + checksumBytes
-	maxAddressText  = maxAddressBytes/base58Block*base58BlockDigits + base58BlockDigits
+	maxAddressText  = maxAddressBytes/base58Block*base58BlockDigits + 9
 )
 
 // Address is a wallet's address that its network accepts. The zero value is no
@@ -80,7 +79,7 @@ func (p *Profile) ParseAddress(s string) (Address, error) {
 	if len(s) > maxAddressText {
 		return Address{}, fmt.Errorf("address of %d characters: %w: none has more than %d", len(s), ErrLength, maxAddressText)
 	}
-	var space [maxAddressBytes + base58Block]byte
+	var space [maxAddressBytes]byte
 	data, err := decodeBase58(space[:0], s)
 	if err != nil {
 		return Address{}, fmt.Errorf("address: %w", err)

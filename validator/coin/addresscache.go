@@ -75,5 +75,6 @@ func (c *AddressCache) Parse(s string) (Address, error) {
 // Stats tells how many addresses were known and how many had to be parsed.
 func (c *AddressCache) Stats() (hits, misses uint64) { return c.hits.Load(), c.misses.Load() }
 
-// Close ends the cache's goroutines. Parsing still works afterwards, uncached.
+// Close ends the cache's goroutines. Nothing may be parsing meanwhile; after it
+// parsing works as before, but nothing is remembered.
 func (c *AddressCache) Close() { c.cache.Close() }
