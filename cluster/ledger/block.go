@@ -62,6 +62,9 @@ func (l *Ledger) Found(b Block) *Pending {
 	if b.Node == "" {
 		b.Node = l.cfg.Node
 	}
+	if b.Time.IsZero() {
+		b.Time = time.Now()
+	}
 	p := &Pending{l: l, block: b, deadline: time.Now().Add(l.cfg.SettleTimeout), done: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()

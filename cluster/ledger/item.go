@@ -210,7 +210,7 @@ func closeItem(cfg *Config, keys store.Keys, sc *store.Script, p *Pending, now t
 	a.i(now.UnixMilli())
 	a = append(a, "height", strconv.FormatUint(b.Height, 10), "difficulty", b.Difficulty,
 		"reward", strconv.FormatUint(b.Reward, 10), "wallet", b.Wallet, "worker", b.Worker,
-		"node", b.Node, "daemon", b.Daemon, "time", strconv.FormatInt(b.Time.UnixMilli(), 10))
+		"node", b.Node, "daemon", b.Daemon, "time", strconv.FormatInt(max(0, b.Time.UnixMilli()), 10))
 	return &item{script: sc, keys: k, args: a, find: p, sum: totals{entries: 1}}
 }
 
