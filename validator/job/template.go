@@ -17,7 +17,7 @@ type Offer struct {
 	HashingBlob    []byte          // the daemon's own hashing blob of it; empty when it sends none
 	Height         uint64          // of the block to be found
 	Difficulty     blob.Difficulty // of the network
-	Prev           [32]byte        // id of the block before
+	Prev           [32]byte        // id of the block before; zero when the daemon does not say
 	Seed           [32]byte        // RandomX key; zero for other algorithms
 	NextSeed       [32]byte        // the key after this one, zero while not known
 	SeedHeight     uint64
@@ -76,7 +76,7 @@ func NewTemplate(profile *coin.Profile, offer *Offer, now time.Time) (*Template,
 	switch {
 	case parsed.Height != offer.Height:
 		return nil, refuse("height", "the coinbase is of height %d, the daemon says %d", parsed.Height, offer.Height)
-	case parsed.Prev != offer.Prev:
+	case offer.Prev != ([32]byte{}) && parsed.Prev != offer.Prev:
 		return nil, refuse("prev", "the header builds on %x, the daemon says %x", parsed.Prev, offer.Prev)
 	case parsed.ReservedOffset != offer.ReservedOffset:
 		return nil, refuse("reserved_offset", "the reserve is at %d, the daemon says %d", parsed.ReservedOffset, offer.ReservedOffset)

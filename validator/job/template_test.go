@@ -20,9 +20,9 @@ func TestNewTemplate(t *testing.T) {
 	if got.Algo != algo.RX0 || got.Height != jobtest.Height || got.Seed != offer.Seed || got.Prev != offer.Prev {
 		t.Errorf("template is %v at %d, seed %x, prev %x", got.Algo, got.Height, got.Seed, got.Prev)
 	}
-	offer.HashingBlob = nil
+	offer.HashingBlob, offer.Prev = nil, [32]byte{}
 	if _, err := job.NewTemplate(jobtest.Profile(t), offer, time.Now()); err != nil {
-		t.Errorf("an offer without the daemon's hashing blob: %v", err)
+		t.Errorf("an offer without the daemon's hashing blob and parent: %v", err)
 	}
 }
 

@@ -1,0 +1,80 @@
+package pool
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assay-pool/assay/validator"
+	"github.com/assay-pool/assay/validator/job"
+	"github.com/assay-pool/assay/validator/verify"
+)
+
+type metrics struct {
+	found, won, lost prometheus.Counter
+	templates        prometheus.Counter
+	refusals         *prometheus.CounterVec
+	credited         prometheus.Counter
+	latency          prometheus.Histogram
+	height           prometheus.Gauge
+	difficulty       prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer, pool string, board *job.Board) *metrics {
+	labels := prometheus.Labels{"pool": pool}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
+	}
+	m := &metrics{
+		found:     counter("assay_blocks_found_total", "Proven hashes that met the network difficulty, submitted to the daemons."),
+		won:       counter("assay_blocks_accepted_total", "Blocks a daemon accepted."),
+		lost:      counter("assay_blocks_rejected_total", "Blocks no daemon accepted."),
+		templates: counter("assay_templates_total", "Block templates published."),
+		credited:  counter("assay_credited_difficulty_total", "Difficulty of the accepted shares."),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "assay_templates_refused_total", Help: "Block templates refused, by reason.", ConstLabels: labels,
+		}, []string{"reason"}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "assay_share_seconds", Help: "Time from a share's arrival to its verdict.", ConstLabels: labels,
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}),
+		height:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "assay_template_height", Help: "Height of the newest template.", ConstLabels: labels}),
+		difficulty: prometheus.NewGauge(prometheus.GaugeOpts{Name: "assay_network_difficulty", Help: "Network difficulty of the newest template.", ConstLabels: labels}),
+	}
+	if reg == nil {
+		return m
+	}
+	reg.MustRegister(m.found, m.won, m.lost, m.templates, m.credited, m.refusals, m.latency, m.height, m.difficulty,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "assay_template_age_seconds", Help: "Age of the newest template; -1 while there is none.", ConstLabels: labels,
+		}, func() float64 {
+			if t := board.Latest(); t != nil {
+				return time.Since(t.Created).Seconds()
+			}
+			return -1
+		}))
+	return m
+}
+
+func (m *metrics) judged(s *verify.Share) {
+	m.latency.Observe(time.Since(s.Received).Seconds())
+	if s.Verdict == validator.Accepted {
+		m.credited.Add(float64(s.Difficulty))
+	}
+}
+
+func (m *metrics) published(t *job.Template) {
+	m.templates.Inc()
+	m.height.Set(float64(t.Height))
+	m.difficulty.Set(float64(t.Difficulty.Hi)*0x1p64 + float64(t.Difficulty.Lo))
+}
+
+func (m *metrics) refused(err error) {
+	reason := "seed_wait"
+	var r *job.Refusal
+	if errors.As(err, &r) {
+		reason = r.Reason
+	}
+	m.refusals.WithLabelValues(reason).Inc()
+}

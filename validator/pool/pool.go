@@ -1,0 +1,171 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assay-pool/assay/validator"
+	"github.com/assay-pool/assay/validator/coin"
+	"github.com/assay-pool/assay/validator/job"
+	"github.com/assay-pool/assay/validator/verify"
+)
+
+// Ledger is where accepted work is credited. None of its calls may block.
+type Ledger interface {
+	// Credit books an accepted share; false when there is no room for it.
+	Credit(wallet, worker string, difficulty uint64, at time.Time) bool
+	// Reject counts a share that was refused or shed.
+	Reject(wallet, worker string, v validator.Verdict)
+	// Found cuts the round behind every credit so far. The block closes it if
+	// the returned Pending is told that the block was accepted.
+	Found(Block) Pending
+}
+
+// Pending is a block whose fate is not known yet. It is settled exactly once.
+type Pending interface {
+	Accepted(daemon string)
+	Rejected(reason string)
+}
+
+// Block is a proven block on its way to the daemons.
+type Block struct {
+	ID         [32]byte
+	Height     uint64
+	Difficulty string // of the network, decimal
+	Reward     uint64 // atomic units
+	Wallet     string // whose share it was
+	Worker     string
+	Time       time.Time
+}
+
+// Blocks submits blocks.
+type Blocks interface {
+	// Submit offers the block to every daemon and returns once one has
+	// accepted it, all have rejected it, or ctx has ended.
+	Submit(ctx context.Context, id [32]byte, block []byte) (daemon string, err error)
+}
+
+// Seeds makes RandomX seeds hashable.
+type Seeds interface {
+	Announce(owner string, current, next [32]byte)
+	Wait(ctx context.Context, seed [32]byte) error
+}
+
+// Chain answers for the block ids that seeds are.
+type Chain interface {
+	BlockID(ctx context.Context, height uint64) ([32]byte, error)
+}
+
+// Verifier judges shares.
+type Verifier interface{ Submit(*verify.Share) }
+
+// Config of a Pool. Every interface is required, but for Seeds and Chain where
+// the coin has no algorithm that needs a seed.
+type Config struct {
+	Name   string
+	Coin   *coin.Profile
+	Prefix uint32 // extra-nonce prefix, no other live node's (I4)
+
+	Ledger   Ledger
+	Blocks   Blocks
+	Seeds    Seeds
+	Chain    Chain
+	Verifier Verifier
+
+	JobsPerSession int           // jobs a session may still submit for; 8
+	Templates      int           // templates that stay valid; 8
+	StaleGrace     time.Duration // credit for work on a replaced parent; 4 s
+	TemplateMaxAge time.Duration // older templates are no work; 10 min
+	SeedWait       time.Duration // longest wait for a cache before a template is given up; 2 min
+	SubmitTimeout  time.Duration // longest effort to place a block; 30 s
+	Submissions    int           // blocks on their way at once; 16
+	Addresses      int           // cached address checks; 65536
+
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Pool is one pool. Safe for concurrent use.
+type Pool struct {
+	cfg       Config
+	log       *slog.Logger
+	board     *job.Board
+	addresses *coin.AddressCache
+	metrics   *metrics
+	sessions  atomic.Uint32
+	subs      []func(*job.Template) // immutable once the first offer comes
+	seeds     seedBook              // owned by Accept's goroutine
+
+	submissions chan struct{} // a token for each block on its way
+	inflight    sync.WaitGroup
+	ctx         context.Context // ends submissions that outlive Close's patience
+	cancel      context.CancelFunc
+}
+
+// New makes a pool with no template yet.
+func New(cfg Config) (*Pool, error) {
+	if cfg.Ledger == nil || cfg.Blocks == nil || cfg.Verifier == nil || cfg.Coin == nil {
+		return nil, errors.New("pool: ledger, blocks, verifier and coin are required")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	addresses, err := coin.NewAddressCache(cfg.Coin, cfg.Addresses)
+	if err != nil {
+		return nil, fmt.Errorf("pool %s: address cache: %w", cfg.Name, err)
+	}
+	p := &Pool{
+		cfg: cfg, log: cfg.Log.With("pool", cfg.Name), addresses: addresses,
+		board: job.NewBoard(job.BoardConfig{
+			Keep: cfg.Templates, Grace: cfg.StaleGrace, MaxAge: cfg.TemplateMaxAge,
+		}),
+		submissions: make(chan struct{}, max(cfg.Submissions, 1)),
+	}
+	p.metrics = newMetrics(cfg.Registerer, cfg.Name, p.board)
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p, nil
+}
+
+// Name is the pool's name, as its Redis tag and metrics carry it.
+func (p *Pool) Name() string { return p.cfg.Name }
+
+// Coin is what the pool mines.
+func (p *Pool) Coin() *coin.Profile { return p.cfg.Coin }
+
+// Board holds the templates; its Current is nil while there is no work.
+func (p *Pool) Board() *job.Board { return p.board }
+
+// ParseAddress checks a miner's address strictly, through a cache.
+func (p *Pool) ParseAddress(s string) (coin.Address, error) { return p.addresses.Parse(s) }
+
+// NewWindow gives a new session its jobs' window, with a session number no
+// live session has: the numbers come round after 2³² logins, and jobs of a
+// template that old are long gone.
+func (p *Pool) NewWindow() job.Window {
+	return job.NewWindow(p.cfg.Prefix, p.sessions.Add(1), p.cfg.JobsPerSession)
+}
+
+// Subscribe adds a function that is called with each published template, from
+// one goroutine. All subscriptions come before the first offer.
+func (p *Pool) Subscribe(f func(*job.Template)) { p.subs = append(p.subs, f) }
+
+// Close waits for blocks on their way, at most until ctx ends, and ends them
+// then. Shares must have stopped before.
+func (p *Pool) Close(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { p.inflight.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	p.cancel()
+	<-done
+	p.addresses.Close()
+}

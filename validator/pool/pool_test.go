@@ -1,0 +1,256 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/assay-pool/assay/validator"
+	"github.com/assay-pool/assay/validator/job"
+	"github.com/assay-pool/assay/validator/job/jobtest"
+	"github.com/assay-pool/assay/validator/pool"
+	"github.com/assay-pool/assay/validator/verify"
+)
+
+// world is everything around a pool, as one journal of what happened in order.
+type world struct {
+	mu     sync.Mutex
+	events []string
+	room   bool // the ledger takes credits
+
+	seeds     map[[32]byte]bool // ready
+	announced [][2][32]byte
+	chain     map[uint64][32]byte
+	submit    func(ctx context.Context) (string, error)
+	settled   chan string
+	verdict   validator.Verdict // what the verifier will say
+	block     bool
+}
+
+func newWorld() *world {
+	return &world{
+		room: true, seeds: make(map[[32]byte]bool), chain: make(map[uint64][32]byte),
+		settled: make(chan string, 16), verdict: validator.Accepted,
+		submit: func(context.Context) (string, error) { return "daemon-1", nil },
+	}
+}
+
+func (w *world) note(event string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, event)
+}
+
+func (w *world) Credit(_, _ string, _ uint64, _ time.Time) bool {
+	if w.room {
+		w.note("credit")
+	}
+	return w.room
+}
+func (w *world) Reject(_, _ string, v validator.Verdict) { w.note("reject " + v.String()) }
+func (w *world) Found(pool.Block) pool.Pending           { w.note("found"); return (*pending)(w) }
+
+type pending world
+
+func (p *pending) Accepted(daemon string) { p.settled <- "accepted by " + daemon }
+func (p *pending) Rejected(reason string) { p.settled <- "rejected: " + reason }
+
+type blocks struct{ *world }
+
+func (b blocks) Submit(ctx context.Context, _ [32]byte, _ []byte) (string, error) {
+	return b.submit(ctx)
+}
+
+type verifier struct{ *world }
+
+func (v verifier) Submit(s *verify.Share) {
+	s.Verdict, s.Block = v.verdict, v.block
+	s.Sink.Judged(s)
+}
+
+func (w *world) Reply(*verify.Share) { w.note("reply") }
+
+func (w *world) Announce(_ string, current, next [32]byte) {
+	w.announced = append(w.announced, [2][32]byte{current, next})
+}
+
+func (w *world) Wait(ctx context.Context, seed [32]byte) error {
+	if w.seeds[seed] {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (w *world) BlockID(_ context.Context, height uint64) ([32]byte, error) {
+	id, ok := w.chain[height]
+	if !ok {
+		return id, errors.New("no such block")
+	}
+	return id, nil
+}
+
+func newPool(t *testing.T, w *world) *pool.Pool {
+	t.Helper()
+	p, err := pool.New(pool.Config{
+		Name: "main", Coin: jobtest.Profile(t), Prefix: 9,
+		Ledger: w, Blocks: blocks{w}, Seeds: w, Chain: w, Verifier: verifier{w},
+		JobsPerSession: 4, Templates: 4, StaleGrace: time.Second, TemplateMaxAge: time.Hour,
+		SeedWait: 50 * time.Millisecond, SubmitTimeout: 10 * time.Second, Submissions: 2, Addresses: 16,
+		Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close(context.Background()) })
+	return p
+}
+
+func TestAcceptPublishesWhenTheSeedIsReady(t *testing.T) {
+	w := newWorld()
+	p := newPool(t, w)
+	var published []*job.Template
+	p.Subscribe(func(t *job.Template) { published = append(published, t) })
+	offer := jobtest.Offer(t, 5)
+	ctx := context.Background()
+
+	if err := p.Ready(); !errors.Is(err, pool.ErrNoTemplate) {
+		t.Errorf("ready without a template: %v", err)
+	}
+	if err := p.Accept(ctx, offer); err == nil || len(published) != 0 {
+		t.Errorf("a seed the chain cannot confirm was used: %v", err)
+	}
+	w.chain[offer.SeedHeight] = [32]byte{6}
+	var refusal *job.Refusal
+	if err := p.Accept(ctx, offer); !errors.As(err, &refusal) || refusal.Reason != "seed" || len(w.announced) != 0 {
+		t.Errorf("a seed that is not the chain's: %v, announced %d", err, len(w.announced))
+	}
+	w.chain[offer.SeedHeight] = offer.Seed
+	if err := p.Accept(ctx, offer); !errors.Is(err, context.DeadlineExceeded) || len(published) != 0 {
+		t.Errorf("a template was published before its seed was ready: %v", err)
+	}
+	w.seeds[offer.Seed] = true
+	offer.NextSeed = [32]byte{77}
+	if err := p.Accept(ctx, offer); err != nil || len(published) != 1 || p.Board().Current() != published[0] {
+		t.Fatalf("accept: %v, %d published", err, len(published))
+	}
+	if last := w.announced[len(w.announced)-1]; last != [2][32]byte{offer.Seed, offer.NextSeed} {
+		t.Errorf("announced %x", last)
+	}
+	if err := p.Ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+
+	// The daemon changes its mind about the epoch's seed: the chain decides.
+	liar := *offer
+	liar.Seed = [32]byte{66}
+	w.seeds[liar.Seed] = true
+	if err := p.Accept(ctx, &liar); !errors.As(err, &refusal) || len(published) != 1 {
+		t.Errorf("another seed for the same height: %v", err)
+	}
+	// Garbage leaves the board as it was.
+	bad := *offer
+	bad.Height++
+	if err := p.Accept(ctx, &bad); !errors.As(err, &refusal) || p.Board().Current() != published[0] {
+		t.Errorf("garbage: %v", err)
+	}
+}
+
+func TestAcceptWithoutSeeds(t *testing.T) {
+	w := newWorld()
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Verifier: verifier{w}, Addresses: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(context.Background())
+	if err := p.Accept(context.Background(), jobtest.Offer(t, 1)); err == nil {
+		t.Error("a RandomX template was taken with nothing to hash it")
+	}
+	if _, err := pool.New(pool.Config{}); err == nil {
+		t.Error("a pool without parts was made")
+	}
+}
+
+func TestJudgedOrder(t *testing.T) {
+	tests := []struct {
+		name    string
+		verdict validator.Verdict
+		block   bool
+		room    bool
+		events  []string
+		final   validator.Verdict
+	}{
+		{"accepted", validator.Accepted, false, true, []string{"credit", "reply"}, validator.Accepted},
+		{"rejected", validator.RejectBadHash, false, true, []string{"reject bad_hash", "reply"}, validator.RejectBadHash},
+		{"block", validator.Accepted, true, true, []string{"credit", "found", "reply"}, validator.Accepted},
+		{"no room", validator.Accepted, false, false, []string{"reject ledger_full", "reply"}, validator.ShedLedger},
+		{"a block without room", validator.Accepted, true, false, []string{"found", "reject ledger_full", "reply"}, validator.ShedLedger},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld()
+			w.verdict, w.block, w.room = tt.verdict, tt.block, tt.room
+			p := newPool(t, w)
+			s := &verify.Share{Template: jobtest.Template(t, 1), Difficulty: 5, Received: time.Now(), Origin: w}
+			p.Submit(s)
+			if tt.block {
+				if got := <-w.settled; got != "accepted by daemon-1" {
+					t.Errorf("settled %q", got)
+				}
+			}
+			if !slices.Equal(w.events, tt.events) || s.Verdict != tt.final {
+				t.Errorf("events %v, verdict %v; want %v, %v", w.events, s.Verdict, tt.events, tt.final)
+			}
+		})
+	}
+}
+
+// TestBlockOutcomes: a block is settled exactly once, whatever the daemons do,
+// and the miner's answer never waits for them.
+func TestBlockOutcomes(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	tests := []struct {
+		name   string
+		submit func(ctx context.Context) (string, error)
+		want   string
+	}{
+		{"accepted", func(context.Context) (string, error) { return "d", nil }, "accepted by d"},
+		{"rejected", func(context.Context) (string, error) { return "", errors.New("not enough work") }, "rejected: not enough work"},
+		{"never answered", func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }, "rejected: context canceled"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld()
+			w.block, w.submit = true, tt.submit
+			p := newPool(t, w)
+			p.Submit(&verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w})
+			if w.events[len(w.events)-1] != "reply" {
+				t.Fatalf("not answered: %v", w.events)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			p.Close(ctx)
+			if got := <-w.settled; got != tt.want || len(w.settled) != 0 {
+				t.Errorf("settled %q and %d more, want %q once", got, len(w.settled), tt.want)
+			}
+		})
+	}
+}
+
+func TestWindowsAreUnique(t *testing.T) {
+	p := newPool(t, newWorld())
+	seen := make(map[uint32]bool)
+	for range 1000 {
+		w := p.NewWindow()
+		if seen[w.Session()] {
+			t.Fatalf("session number %d was given twice", w.Session())
+		}
+		seen[w.Session()] = true
+	}
+}

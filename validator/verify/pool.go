@@ -1,0 +1,168 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assay-pool/assay/native/cpu"
+	"github.com/assay-pool/assay/validator"
+)
+
+// Hasher computes batches on one OS thread. Errors are for the whole batch.
+type Hasher interface {
+	// Batch says how many shares of a key one call takes at best, and whether
+	// a batch gains enough by being full to wait for it.
+	Batch(Key) (width int, wait bool)
+	// Hash hashes the concatenated inputs in, of the given lengths, to out, 32
+	// bytes each. ErrEpoch when the key's seed is not resident.
+	Hash(key Key, in []byte, lens []uint32, out []byte) error
+	Close()
+}
+
+// ErrEpoch is a key whose seed is not resident: its shares are shed.
+var ErrEpoch = errors.New("the seed's epoch is not resident")
+
+// Config of a Pool. Zero values take the defaults named.
+type Config struct {
+	Workers    int           // hash threads, at least 1
+	CPUs       []int         // CPU of each worker; empty = not pinned
+	Queue      int           // shares waiting at most; 4096
+	Candidates int           // block candidates waiting at most; 64
+	Deadline   time.Duration // a share older than this is shed; 3 s
+	BatchWait  time.Duration // how long a batch may wait to fill; 1 ms
+
+	// NewHasher makes one worker's hasher, on that worker's thread.
+	NewHasher func(worker int) (Hasher, error)
+
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Defaults of Config. XMRig gives up after 20 s and every request is to be
+// answered within 5 s (I9): 3 s in the queue leaves room for the batch itself.
+// 4096 shares are 3 s of work at 1,400 hashes/s; more would only wait to be shed.
+const (
+	DefaultQueue      = 4096
+	DefaultCandidates = 64
+	DefaultDeadline   = 3 * time.Second
+	DefaultBatchWait  = time.Millisecond
+)
+
+// Pool is the verify pool: one queue, one thread a worker.
+type Pool struct {
+	cfg     Config
+	queue   *queue
+	metrics *metrics
+	workers sync.WaitGroup
+}
+
+// New starts the workers and returns once every one of them can hash.
+func New(cfg Config) (*Pool, error) {
+	if cfg.NewHasher == nil {
+		return nil, errors.New("verify: no hasher")
+	}
+	cfg.Workers = max(cfg.Workers, 1)
+	if cfg.Queue <= 0 {
+		cfg.Queue = DefaultQueue
+	}
+	if cfg.Candidates <= 0 {
+		cfg.Candidates = DefaultCandidates
+	}
+	if cfg.Deadline <= 0 {
+		cfg.Deadline = DefaultDeadline
+	}
+	if cfg.BatchWait < 0 {
+		cfg.BatchWait = 0
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Pool{cfg: cfg, queue: newQueue(cfg.Queue, cfg.Candidates)}
+	p.metrics = newMetrics(cfg.Registerer, p.queue)
+	started := make(chan error, cfg.Workers)
+	for i := range cfg.Workers {
+		p.workers.Add(1)
+		go p.run(i, started)
+	}
+	var errs []error
+	for range cfg.Workers {
+		errs = append(errs, <-started)
+	}
+	if err := errors.Join(errs...); err != nil {
+		p.Close()
+		return nil, err
+	}
+	p.metrics.workers.Set(float64(cfg.Workers))
+	return p, nil
+}
+
+// Submit hands a share over; its Sink is told the verdict exactly once. Never
+// blocks. A share with no room in the queue is judged before Submit returns.
+func (p *Pool) Submit(s *Share) {
+	ok, closed := p.queue.push(s)
+	switch {
+	case ok:
+	case closed:
+		p.judge(s, validator.ShedShutdown)
+	default:
+		p.judge(s, validator.ShedQueueFull)
+	}
+}
+
+// Close hashes what is queued, sheds what comes later, and returns when every
+// share has been judged and every worker is gone.
+func (p *Pool) Close() {
+	p.queue.close()
+	p.workers.Wait()
+}
+
+// Depth is the number of shares waiting.
+func (p *Pool) Depth() int { return p.queue.depth(classCandidate) + p.queue.depth(classShare) }
+
+func (p *Pool) judge(s *Share, v validator.Verdict) {
+	s.Verdict = v
+	p.metrics.judged[v].Inc()
+	s.Sink.Judged(s)
+}
+
+// run is one worker: a goroutine that keeps its OS thread to itself.
+func (p *Pool) run(id int, started chan<- error) {
+	defer p.workers.Done()
+	// Never unlocked: the thread is pinned and its FP state is the library's,
+	// so it ends with the goroutine instead of going back to the scheduler.
+	runtime.LockOSThread()
+	if id < len(p.cfg.CPUs) {
+		if err := cpu.Pin(p.cfg.CPUs[id]); err != nil {
+			// A container may forbid it; slower, never wrong.
+			p.cfg.Log.Warn("worker is not pinned", "worker", id, "cpu", p.cfg.CPUs[id], "err", err)
+		}
+	}
+	hasher, err := p.cfg.NewHasher(id)
+	if err != nil {
+		started <- fmt.Errorf("start hash worker %d: %w", id, err)
+		return
+	}
+	defer hasher.Close()
+	started <- nil
+	w := worker{pool: p, hasher: hasher}
+	rule := func(key Key) (int, time.Duration) {
+		width, wait := hasher.Batch(key)
+		if !wait {
+			return max(width, 1), 0
+		}
+		return max(width, 1), p.cfg.BatchWait
+	}
+	for {
+		w.batch = p.queue.take(w.batch[:0], rule)
+		if len(w.batch) == 0 {
+			return
+		}
+		w.work()
+	}
+}
