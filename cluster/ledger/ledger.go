@@ -179,7 +179,8 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	next, err := cfg.Store.Do(ctx, "INCR", keys.NodeNext()).AsInt64()
+	// Sent twice, it leaves a number unused: no harm.
+	next, err := cfg.Store.DoRepeatable(ctx, "INCR", keys.NodeNext()).AsInt64()
 	if err != nil {
 		return nil, fmt.Errorf("ledger: take a node prefix from %s: %w", keys.NodeNext(), err)
 	}

@@ -70,7 +70,7 @@ func (l *Ledger) Rounds(ctx context.Context, n int) ([]Round, error) {
 }
 
 func (l *Ledger) round(ctx context.Context, n uint64) (Round, error) {
-	reply, err := l.cfg.Store.Eval(ctx, l.readRound, []string{l.keys.RoundNumber(),
+	reply, err := l.cfg.Store.EvalRepeatable(ctx, l.readRound, []string{l.keys.RoundNumber(),
 		l.keys.RoundHashes(n), l.keys.RoundShares(n), l.keys.RoundTotal(n)}, nil).ToArray()
 	if err != nil {
 		return Round{}, fmt.Errorf("ledger: read round: %w", err)
@@ -110,7 +110,7 @@ func (l *Ledger) Blocks(ctx context.Context, n int) ([]BlockRecord, error) {
 	if n <= 0 {
 		return nil, nil
 	}
-	ids, err := l.cfg.Store.Do(ctx, "ZREVRANGE", l.keys.Blocks(), "0", strconv.Itoa(n-1)).AsStrSlice()
+	ids, err := l.cfg.Store.DoRepeatable(ctx, "ZREVRANGE", l.keys.Blocks(), "0", strconv.Itoa(n-1)).AsStrSlice()
 	if err != nil {
 		return nil, fmt.Errorf("ledger: list blocks: %w", err)
 	}
@@ -124,7 +124,7 @@ func (l *Ledger) Blocks(ctx context.Context, n int) ([]BlockRecord, error) {
 }
 
 func (l *Ledger) block(ctx context.Context, id string) (BlockRecord, error) {
-	m, err := l.cfg.Store.Do(ctx, "HGETALL", l.keys.Block(id)).AsStrMap()
+	m, err := l.cfg.Store.DoRepeatable(ctx, "HGETALL", l.keys.Block(id)).AsStrMap()
 	if err != nil {
 		return BlockRecord{}, fmt.Errorf("ledger: read block %s: %w", id, err)
 	}
@@ -147,7 +147,7 @@ func (l *Ledger) block(ctx context.Context, id string) (BlockRecord, error) {
 
 // Wallet reads a wallet's counters; an unknown one has none.
 func (l *Ledger) Wallet(ctx context.Context, wallet string) (WalletStats, error) {
-	m, err := l.cfg.Store.Do(ctx, "HGETALL", l.keys.Wallet(wallet)).AsStrMap()
+	m, err := l.cfg.Store.DoRepeatable(ctx, "HGETALL", l.keys.Wallet(wallet)).AsStrMap()
 	if err != nil {
 		return WalletStats{}, fmt.Errorf("ledger: read wallet: %w", err)
 	}
@@ -157,7 +157,7 @@ func (l *Ledger) Wallet(ctx context.Context, wallet string) (WalletStats, error)
 
 // Pool reads the pool's counters since it began.
 func (l *Ledger) Pool(ctx context.Context) (WalletStats, error) {
-	m, err := l.cfg.Store.Do(ctx, "HGETALL", l.keys.Stats()).AsStrMap()
+	m, err := l.cfg.Store.DoRepeatable(ctx, "HGETALL", l.keys.Stats()).AsStrMap()
 	if err != nil {
 		return WalletStats{}, fmt.Errorf("ledger: read pool counters: %w", err)
 	}
@@ -168,7 +168,7 @@ func (l *Ledger) Pool(ctx context.Context) (WalletStats, error) {
 // Workers reads the counters of a wallet's workers by name; at most MaxWorkers
 // and OtherWorker.
 func (l *Ledger) Workers(ctx context.Context, wallet string) (map[string]WorkerStats, error) {
-	m, err := l.cfg.Store.Do(ctx, "HGETALL", l.keys.Workers(wallet)).AsStrMap()
+	m, err := l.cfg.Store.DoRepeatable(ctx, "HGETALL", l.keys.Workers(wallet)).AsStrMap()
 	if err != nil {
 		return nil, fmt.Errorf("ledger: read workers: %w", err)
 	}
@@ -214,7 +214,7 @@ func (l *Ledger) HashRate(ctx context.Context, wallet, worker string, window tim
 
 // slice reads one field of one minute; 0 when there is none.
 func (l *Ledger) slice(ctx context.Context, minute int64, field string) (uint64, error) {
-	vals, err := l.cfg.Store.Do(ctx, "HMGET", l.keys.Rate(minute), field).ToArray()
+	vals, err := l.cfg.Store.DoRepeatable(ctx, "HMGET", l.keys.Rate(minute), field).ToArray()
 	if err != nil {
 		return 0, fmt.Errorf("ledger: read slice: %w", err)
 	}

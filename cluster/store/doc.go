@@ -15,9 +15,10 @@
 //	Store ── Do / Eval (EVALSHA, EVAL on NOSCRIPT) ──▶ Redis
 //	    every call has a deadline; nothing is retried here
 //
-// Nothing is retried in this package once a Store is open: a write whose
-// answer was lost may have run, so only its owner, who gave it an identity
+// No write is retried in this package once a Store is open: one whose answer
+// was lost may have run, so only its owner, who gave it an identity
 // (cluster/ledger: node stream and sequence), can send it again safely (I3).
+// What may run twice without harm goes through DoRepeatable and EvalRepeatable.
 //
 // Every key of a pool carries the hash tag {pool}, so one script may touch all
 // of them in Redis Cluster; keys.go has the whole list.

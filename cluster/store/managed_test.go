@@ -56,9 +56,9 @@ func TestManagedIsRestartedAndLosesNothing(t *testing.T) {
 		t.Errorf("our own server is not good enough for us: %+v", si)
 	}
 	for i := range 3 {
-		if err := st.Do(testCtx(t), "SET", "k", strconv.Itoa(i+1)).Error(); err != nil {
-			t.Fatal(err)
-		}
+		waitFor(t, "a write", func() bool { // a connection may still be the dead server's
+			return st.Do(context.Background(), "SET", "k", strconv.Itoa(i+1)).Error() == nil
+		})
 		old := m.PID()
 		kill(t, old, syscall.SIGKILL)
 		waitFor(t, "a new server", func() bool {

@@ -149,9 +149,34 @@ func (s *Store) Eval(ctx context.Context, sc *Script, keys, args []string) rueid
 	return res
 }
 
+// repeats is how often a repeatable call is tried: each of the shared
+// connections may have to find out by itself that the server was restarted.
+const repeats = 1 + 1<<connsPow2
+
+// DoRepeatable is Do for a command that may run twice without harm, a read
+// above all: after a broken connection it is sent again.
+func (s *Store) DoRepeatable(ctx context.Context, name, key string, args ...string) rueidis.RedisResult {
+	return repeat(ctx, func() rueidis.RedisResult { return s.Do(ctx, name, key, args...) })
+}
+
+// EvalRepeatable is Eval for a script that may run twice without harm.
+func (s *Store) EvalRepeatable(ctx context.Context, sc *Script, keys, args []string) rueidis.RedisResult {
+	return repeat(ctx, func() rueidis.RedisResult { return s.Eval(ctx, sc, keys, args) })
+}
+
+func repeat(ctx context.Context, call func() rueidis.RedisResult) (res rueidis.RedisResult) {
+	for range repeats {
+		res = call()
+		if _, answered := rueidis.IsRedisErr(res.Error()); res.Error() == nil || answered || ctx.Err() != nil {
+			break
+		}
+	}
+	return res
+}
+
 // Ping asks for a sign of life.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.Do(ctx, "PING", "").Error()
+	return s.DoRepeatable(ctx, "PING", "").Error()
 }
 
 // observe keeps the up gauge: any answer of the server is a sign of life.
