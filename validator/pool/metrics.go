@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-pool/assay/validator"
+	"github.com/assay-pool/assay/validator/coin"
 	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/verify"
 )
@@ -21,7 +22,7 @@ type metrics struct {
 	difficulty       prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer, pool string, board *job.Board) *metrics {
+func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addresses *coin.AddressCache) *metrics {
 	labels := prometheus.Labels{"pool": pool}
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
@@ -45,6 +46,13 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board) *metri
 	if reg == nil {
 		return m
 	}
+	cache := func(name, help string, read func() float64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, read)
+	}
+	reg.MustRegister(
+		cache("assay_address_cache_hits_total", "Logins whose address was known.", func() float64 { hits, _ := addresses.Stats(); return float64(hits) }),
+		cache("assay_address_cache_misses_total", "Logins whose address had to be parsed.", func() float64 { _, misses := addresses.Stats(); return float64(misses) }),
+	)
 	reg.MustRegister(m.found, m.won, m.lost, m.templates, m.credited, m.refusals, m.latency, m.height, m.difficulty,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "assay_template_age_seconds", Help: "Age of the newest template; -1 while there is none.", ConstLabels: labels,

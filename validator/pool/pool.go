@@ -128,7 +128,7 @@ func New(cfg Config) (*Pool, error) {
 		}),
 		submissions: make(chan struct{}, max(cfg.Submissions, 1)),
 	}
-	p.metrics = newMetrics(cfg.Registerer, cfg.Name, p.board)
+	p.metrics = newMetrics(cfg.Registerer, cfg.Name, p.board, addresses)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
 }

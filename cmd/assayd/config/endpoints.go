@@ -32,9 +32,7 @@ func ParseDaemon(text string) (Daemon, error) {
 	address, rest, _ := strings.Cut(text, ",")
 	u, err := url.Parse(address)
 	switch {
-	case err != nil:
-		return Daemon{}, err
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
 		return Daemon{}, errors.New("want http://HOST:PORT or https://HOST:PORT")
 	case u.User != nil:
 		return Daemon{}, errors.New("a password in the URL is seen by every user of the machine; use --daemon-login-file")

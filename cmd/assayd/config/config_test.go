@@ -1,0 +1,171 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	wallet = "45pyCXYn2UBVUmCFjgKr7LF8hCTeGwucWJ2xni7qrbj6GgAZBFY6tANarozZx9DaQqHyuR1AL8HJbRmqwLhUaDpKJW4hqS1"
+	stage  = "5631HNTjg5HVUmCFjgKr7LF8hCTeGwucWJ2xni7qrbj6GgAZBFY6tANarozZx9DaQqHyuR1AL8HJbRmqwLhUaDpKJVzdvfb"
+)
+
+func parse(t *testing.T, args ...string) (*Config, error) {
+	t.Helper()
+	set, build := newSet("test")
+	if err := set.Parse(args, nil); err != nil {
+		return nil, err
+	}
+	return build(), nil
+}
+
+func TestDefaults(t *testing.T) {
+	cfg, err := parse(t, "--wallet", wallet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Pools) != 1 || cfg.Pools[0].Name != "default" || cfg.Pools[0].Coin != "monero" {
+		t.Fatalf("pools %+v", cfg.Pools)
+	}
+	p := cfg.Pools[0]
+	if len(p.Listen) != 1 || p.Listen[0] != (Listener{Addr: "0.0.0.0:3333", Start: 10_000, Min: 100, Max: 1_000_000_000, Description: "General"}) {
+		t.Errorf("listen %+v", p.Listen)
+	}
+	if len(p.Daemons) != 1 || p.Daemons[0] != (Daemon{URL: "http://127.0.0.1:18081"}) {
+		t.Errorf("daemons %+v", p.Daemons)
+	}
+	if cfg.StopTimeout > 10*time.Second {
+		t.Errorf("a node takes %s to stop by default, it has 10 s", cfg.StopTimeout)
+	}
+}
+
+func TestSections(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "assay.conf")
+	text := `# two pools of one node
+data-dir = /var/lib/assay
+vardiff-target = 20s
+
+[pool main]
+wallet = ` + wallet + `
+daemon = http://10.0.0.1:18081,zmq=tcp://10.0.0.1:18083
+daemon = https://10.0.0.2:18081
+listen = 0.0.0.0:3333,diff=5000,desc=Small rigs
+listen = [::]:4444,diff=2M,min=1M,hidden
+
+[pool stage]
+coin = monero-stagenet
+wallet = ` + stage + `
+listen = 127.0.0.1:5555,max=1k,diff=200
+vardiff-target = 5s
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := parse(t, "--config", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Pools) != 2 || cfg.DataDir != "/var/lib/assay" {
+		t.Fatalf("%d pools, data dir %s", len(cfg.Pools), cfg.DataDir)
+	}
+	main, other := cfg.Pools[0], cfg.Pools[1]
+	if main.Name != "main" || other.Name != "stage" || other.Coin != "monero-stagenet" {
+		t.Errorf("pools %s and %s (%s)", main.Name, other.Name, other.Coin)
+	}
+	if len(main.Daemons) != 2 || main.Daemons[0].ZMQ != "tcp://10.0.0.1:18083" || main.Daemons[1].ZMQ != "" {
+		t.Errorf("daemons %+v", main.Daemons)
+	}
+	want := []Listener{
+		{Addr: "0.0.0.0:3333", Start: 5000, Min: 100, Max: 1_000_000_000, Description: "Small rigs"},
+		{Addr: "[::]:4444", Start: 2_000_000, Min: 1_000_000, Max: 1_000_000_000, Hidden: true},
+	}
+	if len(main.Listen) != 2 || main.Listen[0] != want[0] || main.Listen[1] != want[1] {
+		t.Errorf("listen %+v, want %+v", main.Listen, want)
+	}
+	if main.Vardiff.Target != 20*time.Second || other.Vardiff.Target != 5*time.Second || other.Listen[0].Max != 1000 {
+		t.Errorf("vardiff %+v and %+v", main.Vardiff, other.Vardiff)
+	}
+}
+
+// TestOperatorErrors: each text names the flag and says what to do.
+func TestOperatorErrors(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"no wallet", nil, []string{"--wallet is missing"}},
+		{"wallet of another network", []string{"--wallet", stage}, []string{"--wallet", "stagenet"}},
+		{"mistyped wallet", []string{"--wallet", wallet[:94] + "2"}, []string{"--wallet", "checksum"}},
+		{"unknown coin", []string{"--coin", "bitcoin", "--wallet", wallet}, []string{"--coin", "monero-regtest"}},
+		{"daemon without a scheme", []string{"--wallet", wallet, "--daemon", "127.0.0.1:18081"}, []string{"--daemon 127.0.0.1:18081", "http"}},
+		{"daemon with a password", []string{"--wallet", wallet, "--daemon", "http://u:p@h:1"}, []string{"--daemon-login-file"}},
+		{"daemon option", []string{"--wallet", wallet, "--daemon", "http://h:1,zqm=tcp://h:2"}, []string{"zqm", "known is zmq"}},
+		{"zmq", []string{"--wallet", wallet, "--daemon", "http://h:1,zmq=h:2"}, []string{"tcp://HOST:PORT"}},
+		{"listen without a port", []string{"--wallet", wallet, "--listen", "0.0.0.0"}, []string{"--listen 0.0.0.0", "HOST:PORT"}},
+		{"listen on a name", []string{"--wallet", wallet, "--listen", "pool.example:3333"}, []string{"not an IP address"}},
+		{"listen port", []string{"--wallet", wallet, "--listen", ":70000"}, []string{"0 to 65535"}},
+		{"listen option", []string{"--wallet", wallet, "--listen", ":1,diff=abc"}, []string{"diff=abc", "1000, 25k or 3M"}},
+		{"difficulty zero", []string{"--wallet", wallet, "--listen", ":1,diff=0"}, []string{"above 0"}},
+		{"difficulty overflow", []string{"--wallet", wallet, "--listen", ":1,diff=99999999999G"}, []string{"64 bits"}},
+		{"start outside bounds", []string{"--wallet", wallet, "--listen", ":1,diff=10,min=20"}, []string{"outside min 20"}},
+		{"bounds crossed", []string{"--wallet", wallet, "--listen", ":1,min=20,max=10"}, []string{"min 20 is above max 10"}},
+		{"one port twice", []string{"--wallet", wallet, "--listen", ":1", "--listen", ":1"}, []string{"--listen :1 is taken"}},
+		{"vardiff crossed", []string{"--wallet", wallet, "--vardiff-min", "5M", "--vardiff-max", "4M"}, []string{"--vardiff-min", "--vardiff-max"}},
+		{"ages crossed", []string{"--wallet", wallet, "--template-max-age", "30s"}, []string{"--template-max-age", "--template-renew"}},
+		{"password without redis", []string{"--wallet", wallet, "--redis-password-file", "/x"}, []string{"--redis"}},
+		{"unknown flag", []string{"--wallet", wallet, "--worker", "3"}, []string{"worker"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parse(t, tt.args...)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+// TestHelp: every flag stands in a group and has a text.
+func TestHelp(t *testing.T) {
+	set, _ := newSet("test")
+	var out, errs bytes.Buffer
+	if code, run := set.Load([]string{"--help"}, nil, &out, &errs); code != 0 || run {
+		t.Fatalf("--help: code %d, run %v, %s", code, run, errs.String())
+	}
+	for _, want := range []string{"Hashing", "Redis", "Ports", "--verify-deadline", "--stale-grace", "--redis-password-file"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("--help does not mention %s", want)
+		}
+	}
+}
+
+func TestPrintConfig(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "login")
+	if err := os.WriteFile(secret, []byte("alice:hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set, _ := newSet("test")
+	var out, errs bytes.Buffer
+	code, run := set.Load([]string{"--wallet", wallet, "--daemon-login-file", secret, "--print-config"}, []string{"ASSAY_WORKERS=3"}, &out, &errs)
+	if code != 0 || run {
+		t.Fatalf("code %d, run %v, %s", code, run, errs.String())
+	}
+	if strings.Contains(out.String(), "hunter2") {
+		t.Error("a secret is printed")
+	}
+	for _, want := range []string{"ASSAY_WORKERS", "workers = 3", "verify-deadline = 3s"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("--print-config does not say %q", want)
+		}
+	}
+}
