@@ -1,0 +1,28 @@
+// CN_KERNEL instantiates the templates for one instruction set and collects
+// them in the table of that kernel. The including file has defined CN_ISA,
+// CN_AESENC, CN_COMPILED and the vector words of pads.h and gpu.h.
+//
+// CN_COMPILED is 1 where random programs may run as machine code.
+#include "gpu.h"
+#include "loop_random.h"
+#include "pads.h"
+
+#define CN_DEFINE_LOOP(name, flags)                                                                             \
+	CN_ISA static void loop_##name(cn_lane *lanes, uint32_t n, const cn_spec *spec, const assay_cn_code *code) { \
+		if ((flags)&CN_F_V4) {                                                                                  \
+			cn_loop_random(lanes, n, flags, spec, code);                                                        \
+		} else {                                                                                                \
+			(void)code;                                                                                         \
+			cn_loop(lanes, n, flags, spec);                                                                     \
+		}                                                                                                       \
+	}
+CN_LOOPS(CN_DEFINE_LOOP)
+
+#define CN_LOOP_ENTRY(name, flags) [CN_LOOP_##name] = loop_##name,
+#define CN_KERNEL(symbol)                                      \
+	const cn_kernel symbol = {                                 \
+		.explode = cn_explode,                                 \
+		.explode_gpu = cn_explode_gpu,                         \
+		.implode = cn_implode,                                 \
+		.loop = {CN_LOOPS(CN_LOOP_ENTRY)[CN_LOOP_gpu] = cn_loop_gpu}, \
+	};

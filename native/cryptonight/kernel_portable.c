@@ -1,0 +1,16 @@
+//go:build amd64
+
+// The kernel for every x86-64: AES by T-tables, 128-bit SSE2 for the rest.
+#include <emmintrin.h> // SSE2
+
+#include "cn_common.h"
+
+#define CN_ISA
+#define CN_COMPILED 0
+#define CN_AESENC(x, key) cn_aesenc_soft(x, key)
+#include "words_gpu128.h"
+#include "words_pads128.h"
+
+#include "kernel.h"
+
+CN_KERNEL(assay_cn_kernel_portable)

@@ -1,0 +1,155 @@
+// The main loop of every variant but cn/gpu: one template, specialised by the
+// compiler for (flags, lanes, instruction set).
+//
+// One iteration runs in stages, each over all lanes before the next:
+//
+//	A  load at index ─▶ AES ─▶ shuffle 1 ─▶ store ─▶ next index
+//	B  load at index ─▶ integer math ─▶ multiply ─▶ shuffle 2 ─▶ store ─▶ next index
+//	C  (heavy) load at index ─▶ divide ─▶ store ─▶ next index
+//
+// A lane's chain is one long dependency with a cache miss in every stage.
+// Running a stage over all lanes puts N independent misses next to each
+// other, so the out-of-order window overlaps them.
+//
+// The including file defines CN_ISA (target attribute) and CN_AESENC(x, key).
+#include "loop_math.h"
+#include "spec.h"
+
+// cn_regs are the registers of a batch, one array entry a lane. They live in
+// L1: the prefetch of a lane's next block leaves from the register that holds
+// the fresh index, so the array's latency hides behind the miss.
+typedef struct {
+	uint8_t *pad[ASSAY_CN_MAX_WIDTH];
+	uint64_t a_lo[ASSAY_CN_MAX_WIDTH], a_hi[ASSAY_CN_MAX_WIDTH];
+	uint64_t index[ASSAY_CN_MAX_WIDTH], c_hi[ASSAY_CN_MAX_WIDTH];
+	uint64_t tweak[ASSAY_CN_MAX_WIDTH];
+	uint64_t division[ASSAY_CN_MAX_WIDTH], root[ASSAY_CN_MAX_WIDTH];
+	__m128i b0[ASSAY_CN_MAX_WIDTH], b1[ASSAY_CN_MAX_WIDTH], c[ASSAY_CN_MAX_WIDTH];
+	__m128 floats[ASSAY_CN_MAX_WIDTH];
+} cn_regs;
+
+#define CN_LOAD(p) _mm_load_si128((const __m128i *)(const void *)(p))
+#define CN_STORE(p, v) _mm_store_si128((__m128i *)(void *)(p), v)
+
+CN_ISA CN_INLINE void cn_stage_a(cn_regs *r, unsigned l, unsigned f, uint32_t mask) {
+	uint8_t *const pad = r->pad[l];
+	const uint32_t j = (uint32_t)r->index[l] & mask;
+	const __m128i a = _mm_set_epi64x((int64_t)r->a_hi[l], (int64_t)r->a_lo[l]);
+	__m128i c = CN_LOAD(pad + j);
+	if (f & CN_F_CCX)
+		c = cn_ccx_tweak(c, &r->floats[l]);
+	c = f & CN_F_TUBE ? cn_tube_round(c, a) : CN_AESENC(c, a);
+	if (f & (CN_F_V2 | CN_F_V4)) {
+		const __m128i A = CN_LOAD(pad + (j ^ 0x10)), B = CN_LOAD(pad + (j ^ 0x20)), C = CN_LOAD(pad + (j ^ 0x30));
+		CN_STORE(pad + (j ^ 0x10), _mm_add_epi64(f & CN_F_REVERSED ? A : C, r->b1[l]));
+		CN_STORE(pad + (j ^ 0x20), _mm_add_epi64(f & CN_F_REVERSED ? C : A, r->b0[l]));
+		CN_STORE(pad + (j ^ 0x30), _mm_add_epi64(B, a));
+		if ((f & (CN_F_V4 | CN_F_WOW)) == CN_F_V4)
+			c = _mm_xor_si128(_mm_xor_si128(c, A), _mm_xor_si128(B, C));
+	}
+	const __m128i stored = _mm_xor_si128(r->b0[l], c);
+	if (f & CN_F_V1) {
+		_mm_storel_epi64((__m128i *)(void *)(pad + j), stored);
+		cn_store64(pad + j + 8, cn_tweak1(cn_high64(stored), f));
+	} else {
+		CN_STORE(pad + j, stored);
+	}
+	r->c[l] = c;
+	r->index[l] = (uint64_t)_mm_cvtsi128_si64(c);
+	if (f & CN_F_V2)
+		r->c_hi[l] = cn_high64(c);
+	_mm_prefetch((const char *)pad + (r->index[l] & mask), _MM_HINT_T0);
+}
+
+// cn_stage_b is the second half of a lane's iteration. For v4, cl_xor and
+// (a_lo_xor, a_hi_xor) are what the random program left for this lane.
+CN_ISA CN_INLINE void cn_stage_b(cn_regs *r, unsigned l, unsigned f, uint32_t mask,
+                                 uint64_t cl_xor, uint64_t a_lo_xor, uint64_t a_hi_xor) {
+	uint8_t *const pad = r->pad[l];
+	const uint32_t j = (uint32_t)r->index[l] & mask;
+	const __m128i a_old = _mm_set_epi64x((int64_t)r->a_hi[l], (int64_t)r->a_lo[l]);
+	uint64_t cl = cn_load64(pad + j), hi, lo;
+	const uint64_t ch = cn_load64(pad + j + 8);
+	if (f & CN_F_V2) {
+		cl ^= r->division[l] ^ (r->root[l] << 32);
+		cn_v2_math(r->index[l], r->c_hi[l], &r->division[l], &r->root[l]);
+	}
+	if (f & CN_F_V4)
+		cl ^= cl_xor;
+	cn_multiply(r->index[l], cl, &hi, &lo);
+	if (f & (CN_F_V2 | CN_F_V4)) {
+		__m128i A = CN_LOAD(pad + (j ^ 0x10));
+		const __m128i B = CN_LOAD(pad + (j ^ 0x20)), C = CN_LOAD(pad + (j ^ 0x30));
+		if ((f & (CN_F_V4 | CN_F_WOW)) == CN_F_V4) {
+			r->c[l] = _mm_xor_si128(_mm_xor_si128(r->c[l], A), _mm_xor_si128(B, C));
+		} else {
+			A = _mm_xor_si128(A, _mm_set_epi64x((int64_t)lo, (int64_t)hi));
+			hi ^= (uint64_t)_mm_cvtsi128_si64(B);
+			lo ^= cn_high64(B);
+		}
+		CN_STORE(pad + (j ^ 0x10), _mm_add_epi64(f & CN_F_REVERSED ? A : C, r->b1[l]));
+		CN_STORE(pad + (j ^ 0x20), _mm_add_epi64(f & CN_F_REVERSED ? C : A, r->b0[l]));
+		CN_STORE(pad + (j ^ 0x30), _mm_add_epi64(B, a_old));
+		r->b1[l] = r->b0[l];
+	}
+	const uint64_t a_lo = (r->a_lo[l] ^ a_lo_xor) + hi, a_hi = (r->a_hi[l] ^ a_hi_xor) + lo;
+	uint64_t stored_hi = a_hi;
+	if (f & CN_F_V1)
+		stored_hi ^= r->tweak[l];
+	if (f & CN_F_RTO)
+		stored_hi ^= a_lo;
+	cn_store64(pad + j, a_lo);
+	cn_store64(pad + j + 8, stored_hi);
+	r->a_lo[l] = r->index[l] = a_lo ^ cl;
+	r->a_hi[l] = a_hi ^ ch;
+	r->b0[l] = r->c[l];
+	_mm_prefetch((const char *)pad + (r->index[l] & mask), _MM_HINT_T0);
+}
+
+CN_ISA CN_INLINE void cn_stage_c(cn_regs *r, unsigned l, unsigned f, uint32_t mask) {
+	uint8_t *const p = r->pad[l] + (r->index[l] & mask);
+	r->index[l] = cn_heavy_divide(p, f);
+	_mm_prefetch((const char *)r->pad[l] + (r->index[l] & mask), _MM_HINT_T0);
+}
+
+CN_ISA CN_INLINE void cn_regs_load(cn_regs *r, const cn_lane *lane, unsigned l, unsigned f) {
+	const uint64_t *w = lane->st;
+	r->pad[l] = lane->pad;
+	r->tweak[l] = lane->tweak;
+	r->index[l] = r->a_lo[l] = w[0] ^ w[4];
+	r->a_hi[l] = w[1] ^ w[5];
+	r->b0[l] = _mm_set_epi64x((int64_t)(w[3] ^ w[7]), (int64_t)(w[2] ^ w[6]));
+	if (f & (CN_F_V2 | CN_F_V4)) {
+		r->b1[l] = _mm_set_epi64x((int64_t)(w[9] ^ w[11]), (int64_t)(w[8] ^ w[10]));
+		r->division[l] = w[12];
+		r->root[l] = w[13];
+	}
+	if (f & CN_F_CCX)
+		r->floats[l] = _mm_setzero_ps();
+}
+
+// cn_loop runs n lanes in lockstep; f is a constant at every call.
+//
+// n is not: loops over the lanes that the compiler may not unroll are as fast
+// as copies unrolled for 1, 2, 4, 8 and 16 lanes (measured on Zen 5, cn/1 and
+// cn/2: equal or up to 10 % better, the branches being predicted and the code
+// fitting the op cache), and they run any width, so a batch of 7 costs 7.
+CN_ISA CN_INLINE void cn_loop(cn_lane *lanes, uint32_t n, unsigned f, const cn_spec *spec) {
+	cn_regs r;
+	const uint32_t mask = spec->mask;
+	for (uint32_t l = 0; l < n; l++)
+		cn_regs_load(&r, &lanes[l], l, f);
+	for (uint32_t i = spec->iterations; i; i--) {
+#pragma GCC unroll 1
+		for (uint32_t l = 0; l < n; l++)
+			cn_stage_a(&r, l, f, mask);
+#pragma GCC unroll 1
+		for (uint32_t l = 0; l < n; l++)
+			cn_stage_b(&r, l, f, mask, 0, 0, 0);
+		if (f & CN_F_HEAVY) {
+#pragma GCC unroll 1
+			for (uint32_t l = 0; l < n; l++)
+				cn_stage_c(&r, l, f, mask);
+		}
+	}
+}
