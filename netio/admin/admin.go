@@ -1,0 +1,219 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// DefaultListen is where the server listens unless told otherwise.
+const DefaultListen = "127.0.0.1:9100"
+
+// Limits that no operator needs to turn: the clients are a scraper, a balancer and curl.
+const (
+	readTimeout    = 10 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+	// writeTimeout leaves room for profiles of up to two minutes.
+	writeTimeout = 150 * time.Second
+	maxScrapes   = 4 // at once; a scrape walks every collector
+)
+
+// Check is one thing that must hold for the node to be given miners; nil = it holds. It must
+// return at once (no network calls) and be safe for concurrent use.
+type Check struct {
+	Name string
+	Func func() error
+}
+
+// Config of a Server.
+type Config struct {
+	// Listen is host:port, default DefaultListen. Port 0 takes a free one.
+	Listen string
+	// AllowRemote permits an address that is not loopback. Default false.
+	AllowRemote bool
+	// AllowHosts are further names a Host header may carry, without port.
+	AllowHosts []string
+	// Gatherer of /metrics; required.
+	Gatherer prometheus.Gatherer
+	// Ready are the checks of /readyz, in the order they are shown.
+	Ready []Check
+	// Log, nil = none.
+	Log *slog.Logger
+}
+
+// Server is listening once New returned, and answers once Serve runs.
+type Server struct {
+	cfg Config
+	l   net.Listener
+	srv *http.Server
+}
+
+// New checks the configuration and opens the port.
+func New(cfg Config) (*Server, error) {
+	if cfg.Listen == "" {
+		cfg.Listen = DefaultListen
+	}
+	if cfg.Gatherer == nil {
+		return nil, errors.New("admin server: no metrics gatherer")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := checkListen(cfg.Listen, cfg.AllowRemote); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("admin server: %w", err)
+	}
+	s := &Server{cfg: cfg, l: l}
+	s.srv = &http.Server{
+		Handler:           s.guard(s.routes()),
+		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+func checkListen(listen string, remote bool) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("admin listen address %q: want host:port: %w", listen, err)
+	}
+	if remote || host == "localhost" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("admin listen address %q is not loopback: metrics and profiles would be open to the network (allow it explicitly if that is wanted)", listen)
+}
+
+// Addr is the address it listens on.
+func (s *Server) Addr() net.Addr { return s.l.Addr() }
+
+// Serve answers until Shutdown; it returns nil then.
+func (s *Server) Serve() error {
+	if err := s.srv.Serve(s.l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin server: %w", err)
+	}
+	return nil
+}
+
+// Shutdown finishes running requests until ctx ends, then closes what is left. It closes the port
+// also when Serve was never called.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.srv.Shutdown(ctx)
+	if err != nil {
+		s.srv.Close()
+	}
+	s.l.Close() // already closed unless Serve never ran
+	return err
+}
+
+func (s *Server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{
+		// One broken collector must not hide all others.
+		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
+		ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelWarn),
+	}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		text(w, "/metrics       Prometheus metrics\n/healthz       200 while the process serves\n"+
+			"/readyz        200 when miners are welcome, else 503 with reasons\n/debug/pprof/  profiles\n")
+	})
+	return mux
+}
+
+func text(w http.ResponseWriter, s string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Write([]byte(s))
+}
+
+// checkLine is one line of /readyz.
+type checkLine struct {
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	lines := make([]checkLine, 0, len(s.cfg.Ready))
+	code := http.StatusOK
+	for _, c := range s.cfg.Ready {
+		l := checkLine{Check: c.Name, OK: true}
+		if err := c.Func(); err != nil {
+			l.OK, l.Reason, code = false, err.Error(), http.StatusServiceUnavailable
+		}
+		lines = append(lines, l)
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	enc := json.NewEncoder(w)
+	for _, l := range lines {
+		if err := enc.Encode(l); err != nil {
+			return // the client is gone
+		}
+	}
+}
+
+// guard lets only requests through whose Host names this server.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.hostAllowed(r) {
+			http.Error(w, "unknown Host; allow the name explicitly if it is this server's", http.StatusForbidden)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostAllowed: an IP address in Host cannot be rebound, so any loopback one is right, and so is
+// the address the request arrived at.
+func (s *Server) hostAllowed(r *http.Request) bool {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if host == "localhost" || slices.ContainsFunc(s.cfg.AllowHosts, func(a string) bool { return strings.EqualFold(a, host) }) {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	if ip.IsLoopback() {
+		return true
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return false
+	}
+	ap, err := netip.ParseAddrPort(local.String())
+	return err == nil && ap.Addr().Unmap() == ip.Unmap()
+}
