@@ -40,9 +40,9 @@ type Fake struct {
 	prev       [32]byte
 	txs        [][32]byte
 	timestamp  uint64
-	issued     map[[32]byte][]Built // templates by parent
-	ids        map[[32]byte]uint64  // known blocks by id
-	chain      map[uint64][32]byte  // main chain
+	issued     []Built             // templates for the present tip
+	ids        map[[32]byte]uint64 // known blocks by id
+	chain      map[uint64][32]byte // main chain
 	submitted  [][]byte
 	calls      map[string]int
 	notSynced  bool
@@ -80,7 +80,7 @@ func NewFake(tb testing.TB, opt FakeOptions) *Fake {
 		opt.Reward = 600000000000
 	}
 	f := &Fake{Wallet: WalletMainnet, tb: tb, opt: opt, prev: RandomID(), timestamp: 1700000000,
-		issued: make(map[[32]byte][]Built), ids: make(map[[32]byte]uint64), chain: make(map[uint64][32]byte),
+		ids: make(map[[32]byte]uint64), chain: make(map[uint64][32]byte),
 		calls: make(map[string]int), replies: make(map[string]string)}
 	for range opt.Txs {
 		f.txs = append(f.txs, RandomID())
@@ -147,7 +147,7 @@ func (f *Fake) Extend(n int) {
 // add makes id the tip. Called with mu held.
 func (f *Fake) add(id [32]byte) {
 	f.ids[id], f.chain[f.opt.Height] = f.opt.Height, id
-	f.prev = id
+	f.prev, f.issued = id, nil
 	f.opt.Height++
 	f.timestamp++
 }
@@ -215,7 +215,9 @@ func (f *Fake) SetReply(method, body string) {
 
 // MutateTemplate changes the fields of get_block_template's result before it is sent: wrong
 // offsets, wrong seeds, wrong types. nil = none.
-func (f *Fake) MutateTemplate(change func(result map[string]any)) { f.set(func() { f.mutate = change }) }
+func (f *Fake) MutateTemplate(change func(result map[string]any)) {
+	f.set(func() { f.mutate = change })
+}
 
 // CheckBlock is asked before a block is accepted, with everything a proof of work check needs; an
 // error rejects the block (code -7). nil = every block that fits an issued template is good.
@@ -363,7 +365,9 @@ func (f *Fake) template(params json.RawMessage) (any, *rpcError, bool) {
 	}
 	b := Build(Spec{Major: f.opt.Major, Minor: f.opt.Major, Timestamp: f.timestamp, Prev: f.prev, Height: f.opt.Height,
 		Reward: f.opt.Reward, Txs: append([][32]byte(nil), f.txs...), ReserveSize: p.Reserve})
-	f.issued[f.prev] = append(f.issued[f.prev], b)
+	if n := len(f.issued); n == 0 || !bytes.Equal(f.issued[n-1].Blob, b.Blob) {
+		f.issued = append(f.issued, b)
+	}
 	next := ""
 	if f.opt.NextSeed != ([32]byte{}) {
 		next = hexID(f.opt.NextSeed)
@@ -415,8 +419,8 @@ func (f *Fake) submit(params json.RawMessage) (any, *rpcError, bool) {
 // match finds the template of the present tip that block differs from in nonce and reserved bytes
 // only.
 func (f *Fake) match(block []byte) *Built {
-	for i := range f.issued[f.prev] {
-		t := &f.issued[f.prev][i]
+	for i := range f.issued {
+		t := &f.issued[i]
 		if len(block) != len(t.Blob) {
 			continue
 		}

@@ -1,0 +1,133 @@
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/assay-pool/assay/netio/daemon"
+	"github.com/assay-pool/assay/netio/daemon/daemontest"
+	"github.com/assay-pool/assay/validator/blob"
+)
+
+// solved fills a template in and gives the block's id by the production parser.
+func solved(tb testing.TB, t *daemon.Template, nonce uint32) (id [32]byte, block []byte) {
+	tb.Helper()
+	p, err := blob.Parse(blob.CryptoNote, t.Blob, 16)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	extra := make([]byte, 16)
+	extra[0] = byte(nonce)
+	block = p.AppendBlock(nil, extra, nonce)
+	h := p.AppendHashing(nil, extra)
+	off := p.HashingNonceOffset()
+	copy(h[off:off+4], block[p.NonceOffset:p.NonceOffset+4])
+	return blob.BlockID(h), block
+}
+
+func TestSubmit(t *testing.T) {
+	reject := func(daemontest.Candidate) error { return errors.New("no") }
+	// Two daemons on the same tip would need the same templates; the second one here never issued
+	// the first one's template and so always rejects its block.
+	for name, c := range map[string]struct {
+		script func(a, b *daemontest.Fake)
+		want   func(o daemon.Outcome) bool
+	}{
+		"accepted by one, rejected by another": {func(a, b *daemontest.Fake) {},
+			func(o daemon.Outcome) bool { return o.Accepted && !o.Alternative }},
+		"rejected by both": {func(a, b *daemontest.Fake) { a.CheckBlock(reject) },
+			func(o daemon.Outcome) bool { return o.Rejected && o.Results[0].Answer == daemon.AnswerRejected }},
+		"answer lost, known already": {func(a, b *daemontest.Fake) { a.LoseSubmitAnswers(1) },
+			func(o daemon.Outcome) bool { return o.Accepted && o.Detail == "known already" }},
+		"the other one is down": {func(a, b *daemontest.Fake) { b.Down() },
+			func(o daemon.Outcome) bool { return o.Accepted }},
+		"says OK to anything": {func(a, b *daemontest.Fake) {
+			a.SetReply("submit_block", `{"jsonrpc":"2.0","id":"0","result":{"status":"OK","untrusted":false}}`)
+		}, func(o daemon.Outcome) bool { return o.Rejected }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := daemontest.NewFake(t, daemontest.FakeOptions{})
+			b := daemontest.NewFake(t, daemontest.FakeOptions{})
+			cfg := fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))
+			cfg.SubmitLinger = 50 * time.Millisecond
+			f := follow(t, cfg, nil)
+			id, block := solved(t, f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) }), 7)
+			c.script(a, b)
+			o := f.Submit(submitCx(t), id, block)
+			if !c.want(o) {
+				t.Fatalf("outcome %+v", o)
+			}
+			n := 0
+			for _, is := range []bool{o.Accepted, o.Rejected, o.Unreachable} {
+				if is {
+					n++
+				}
+			}
+			if n != 1 {
+				t.Errorf("%d of the three outcomes at once: %+v", n, o)
+			}
+			if o.Accepted {
+				if a.Tip() != id {
+					t.Error("the accepted block is not the tip")
+				}
+				f.waitHeight(101)
+			}
+		})
+	}
+}
+
+// All daemons get the block: one that is down when another accepts it gets it when it is back.
+func TestSubmitReachesAllDaemons(t *testing.T) {
+	a := daemontest.NewFake(t, daemontest.FakeOptions{})
+	b := daemontest.NewFake(t, daemontest.FakeOptions{})
+	f := follow(t, fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b)), nil)
+	id, block := solved(t, f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) }), 1)
+	b.Down()
+	if o := f.Submit(submitCx(t), id, block); !o.Accepted {
+		t.Fatalf("outcome %+v", o)
+	}
+	b.Up()
+	eventually(t, "the block at the other daemon", func() bool { return len(b.Submitted()) > 0 })
+}
+
+func TestSubmitUnreachable(t *testing.T) {
+	for name, script := range map[string]func(*daemontest.Fake){
+		"down":     (*daemontest.Fake).Down,
+		"busy":     func(f *daemontest.Fake) { f.SetBusy(true) },
+		"http 503": func(f *daemontest.Fake) { f.SetHTTPStatus(503) },
+		"garbage":  func(f *daemontest.Fake) { f.SetReply("submit_block", "<html>") },
+		"hangs":    (*daemontest.Fake).Hold,
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := daemontest.NewFake(t, daemontest.FakeOptions{})
+			f := follow(t, fastConfig(fake.Wallet, fakeEndpoint(fake)), nil)
+			id, block := solved(t, f.waitHeight(100), 1)
+			script(fake)
+			ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+			defer cancel()
+			o := f.Submit(ctx, id, block)
+			if !o.Unreachable || o.Accepted || o.Rejected || o.Detail == "" {
+				t.Fatalf("outcome %+v", o)
+			}
+		})
+	}
+}
+
+// An outage that ends is waited out.
+func TestSubmitRetries(t *testing.T) {
+	fake := daemontest.NewFake(t, daemontest.FakeOptions{})
+	f := follow(t, fastConfig(fake.Wallet, fakeEndpoint(fake)), nil)
+	id, block := solved(t, f.waitHeight(100), 1)
+	fake.SetBusy(true)
+	tried := fake.Calls("submit_block")
+	out := make(chan daemon.Outcome, 1)
+	go func() { out <- f.Submit(submitCx(t), id, block) }()
+	eventually(t, "two tries", func() bool { return fake.Calls("submit_block") >= tried+2 })
+	fake.SetBusy(false)
+	o := <-out
+	if !o.Accepted || o.Results[0].Tries < 3 {
+		t.Fatalf("outcome %+v", o)
+	}
+}
