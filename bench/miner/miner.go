@@ -17,6 +17,8 @@ const (
 	// DefaultBatch is how many nonces a thread hashes per call. RandomX overlaps
 	// neighbours in a batch; a new job waits for the batch, so it is small.
 	DefaultBatch = 4
+	// MaxBatch bounds a batch: a new job waits for it.
+	MaxBatch = 256
 	// DefaultBackoffMin and DefaultBackoffMax bound the pause before a
 	// reconnect, which doubles with each failure in a row.
 	DefaultBackoffMin = 250 * time.Millisecond
@@ -69,6 +71,8 @@ func New(cfg Config) (*Miner, error) {
 		return nil, errors.New("miner: no pool address or login")
 	case cfg.Threads < 0 || cfg.Batch < 0 || cfg.Accepted < 0 || cfg.Failures < 0 || cfg.KeepShares < 0 || cfg.InFlight < 0:
 		return nil, errors.New("miner: a negative count in the configuration")
+	case cfg.Batch > MaxBatch:
+		return nil, fmt.Errorf("miner: a batch of %d, more than %d", cfg.Batch, MaxBatch)
 	}
 	setDefault(&cfg.Threads, runtime.GOMAXPROCS(0))
 	setDefault(&cfg.Batch, DefaultBatch)
