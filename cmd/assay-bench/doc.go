@@ -1,0 +1,9 @@
+// Command assay-bench is the load tool's face: one subcommand per kind of load.
+//
+//	assay-bench mine ──▶ flags ──▶ bench/miner ──▶ a pool
+//	                                  │
+//	              stderr: progress ◀──┴──▶ stdout: result (text or JSON)
+//
+// Exit codes: 0 the run did what was asked, 1 it did not (too few shares, the
+// pool was lost, hashing is impossible), 2 the command line was wrong.
+package main
