@@ -10,12 +10,13 @@
 //	block ─▶ Submit ─▶ submit_block to all daemons at once                       ▼
 //	         ◀─ accepted / rejected / unreachable                   accept(*Template) error
 //
-// What is polled. Each poll is one get_info: a single small answer holds the tip's id, the height,
-// the size of the transaction pool and whether the daemon is synchronised, also on a restricted
-// RPC port. get_last_block_header would be no cheaper and lacks the last two; get_block_template
-// every second would make the daemon rebuild a template from its transaction pool each time and
-// send a blob that grows with it. It is asked for only when the tip differs from the template's
-// parent, when the pool changed and TxRefresh has passed, or when the template reached MaxAge.
+// What is polled. Each poll is one get_info: a single answer of 1.4 KB holds the tip's id, the
+// height, the size of the transaction pool and whether the daemon is synchronised, also on a
+// restricted RPC port. On an idle regtest monerod it takes 0.45 ms, get_last_block_header 0.25 ms,
+// but that lacks the last two and would need a second call. get_block_template takes 0.24 ms there
+// only while its cache holds: each change of a full pool makes the daemon build a new one, and the
+// answer grows with it. It is asked for only when the tip differs from the template's parent, when
+// the pool changed and TxRefresh has passed, or when the template reached MaxAge.
 //
 // Who is used. Daemons are preferred in the order they were given. One is usable when it answers,
 // is synchronised, has not just given a template that was refused, and is not behind the height

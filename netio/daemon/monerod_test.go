@@ -80,7 +80,9 @@ func TestMonerodFailover(t *testing.T) {
 	a, b := daemontest.Start(t, daemontest.Options{}), daemontest.Start(t, daemontest.Options{})
 	a.Generate(1)
 	b.Generate(1)
-	f := follow(t, fastConfig(a.Wallet, monerodEndpoint(a), monerodEndpoint(b)), nil)
+	cfg := fastConfig(a.Wallet, monerodEndpoint(a), monerodEndpoint(b))
+	cfg.SubmitLinger = time.Second // the first daemon will not come back for its copy of the block
+	f := follow(t, cfg, nil)
 	f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) })
 	a.Kill()
 	tpl := f.wait("template of the second", func(t *daemon.Template) bool { return t.Daemon == host(b.URL) })
