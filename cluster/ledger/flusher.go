@@ -217,6 +217,10 @@ func (f *flusher) send(ctx context.Context, it *item) bool {
 	case "ok", "known", "dup":
 		if reply[0] == "dup" {
 			f.metrics.duplicates.Inc()
+			if mark, err := strconv.ParseUint(reply[1], 10, 64); err != nil || mark >= f.nextSeq {
+				f.fail(it, fmt.Errorf("%w: stream %s is at %s, %d were sent", ErrMark, f.stream, reply[1], f.nextSeq-1))
+				return false
+			}
 		}
 		if it.find != nil && !f.record(ctx, it) {
 			return false
@@ -250,6 +254,9 @@ func (f *flusher) send(ctx context.Context, it *item) bool {
 var (
 	// ErrSum: a sum would exceed 2^63-1.
 	ErrSum = errors.New("ledger: a sum in redis would exceed 2^63-1")
+	// ErrMark: the mark is ahead of all that was ever sent, so a "duplicate" is
+	// none; believing it would drop shares.
+	ErrMark = errors.New("ledger: the mark in redis was not written by this node")
 	// ErrHalf: a key of a wrong type broke a script between its writes.
 	ErrHalf = errors.New("ledger: an error stopped a batch half way; it is not sent again, since that would count twice")
 )
@@ -352,7 +359,11 @@ func (f *flusher) readMark(ctx context.Context) (uint64, error) {
 	if strings.HasSuffix(text, "!") {
 		return 0, fmt.Errorf("%w: stream %s stops at %s", ErrHalf, f.stream, text)
 	}
-	return strconv.ParseUint(text, 10, 64)
+	mark, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || mark >= f.nextSeq {
+		return 0, fmt.Errorf("%w: stream %s is at %s, %d were sent", ErrMark, f.stream, text, f.nextSeq-1)
+	}
+	return mark, nil
 }
 
 // resync goes back to what Redis has: it came back with less than it had

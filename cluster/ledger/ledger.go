@@ -25,8 +25,9 @@ const (
 	DefaultFlushInterval = 250 * time.Millisecond
 	// DefaultSettleTimeout is how long a find may hold later credits back.
 	DefaultSettleTimeout = 30 * time.Second
-	// DefaultBatchEntries bounds one script call: about 10 ms of Redis' time.
-	DefaultBatchEntries = 1000
+	// DefaultBatchEntries bounds one script call, which nothing else in Redis can
+	// interrupt: about 10 ms (20 µs an entry, measured on two busy cores).
+	DefaultBatchEntries = 500
 	// DefaultMaxPending bounds what waits for Redis, in entries (distinct wallet,
 	// worker and minute) plus finds; about 250 bytes each.
 	DefaultMaxPending = 200_000

@@ -252,6 +252,29 @@ func TestCorruptKeysStopWithoutDoubleCount(t *testing.T) {
 	}
 }
 
+func TestForeignMarkDropsNothing(t *testing.T) {
+	for _, mark := range []string{"1000", "9007199254740992", "18446744073709551615", "99999999999999999999999", "-5", "x", "1.5"} {
+		t.Run(mark, func(t *testing.T) {
+			l := openLedger(t, openStore(t, redistest.Start(t)), nil)
+			key := l.keys.Mark(l.f.stream)
+			if err := l.cfg.Store.Do(testCtx(t), "SET", key, mark).Error(); err != nil {
+				t.Fatal(err)
+			}
+			credit(t, l, "w", "a", 5)
+			tries := testutil.ToFloat64(l.metrics.retries)
+			waitFor(t, "tries", func() bool { return testutil.ToFloat64(l.metrics.retries) >= tries+2 })
+			if st := l.Status(); st.Err == nil || st.Pending != 1 || st.Lost != 0 {
+				t.Errorf("status %+v", st)
+			}
+			if err := l.cfg.Store.Do(testCtx(t), "DEL", key).Error(); err != nil {
+				t.Fatal(err)
+			}
+			flush(t, l)
+			conserved(t, l, map[string]uint64{"w": 5})
+		})
+	}
+}
+
 func TestWorkerCap(t *testing.T) {
 	l := openLedger(t, openStore(t, redistest.Start(t)), func(c *Config) { c.MaxWorkers = 3 })
 	for i := range 10 {
