@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
+#include <cstring>
 #include <new>
 
 #include <pthread.h>
@@ -366,15 +367,21 @@ int32_t assay_rx_hash(assay_rx_vm *vm, const uint8_t *in, uint64_t in_len, const
 	return status;
 }
 
-int32_t assay_rx_bare_loop(assay_rx_vm *vm, const uint8_t *in, uint64_t in_len, uint32_t count, uint8_t *out,
-	uint64_t out_len) noexcept {
-	if (vm == nullptr || vm->broken || in == nullptr || in_len == 0 || count == 0 || out == nullptr ||
-		out_len != ASSAY_RX_HASH_BYTES)
+int32_t assay_rx_bare_loop(assay_rx_vm *vm, const uint8_t *in, uint64_t in_len, uint32_t nonce_at, uint32_t nonce,
+	uint32_t count, uint8_t *out, uint64_t out_len) noexcept {
+	uint8_t blob[ASSAY_RX_MAX_BARE_INPUT];
+	if (vm == nullptr || vm->broken || in == nullptr || in_len > sizeof blob || in_len < sizeof nonce ||
+		nonce_at > in_len - sizeof nonce || count == 0 || out == nullptr || out_len != ASSAY_RX_HASH_BYTES)
 		return ASSAY_RX_ARGUMENT;
+	std::memcpy(blob, in, in_len);
 	return guarded([&]() -> int32_t {
-		randomx_calculate_hash_first(vm->raw, in, in_len);
-		for (uint32_t k = 1; k < count; k++)
-			randomx_calculate_hash_next(vm->raw, in, in_len, out);
+		std::memcpy(blob + nonce_at, &nonce, sizeof nonce);
+		randomx_calculate_hash_first(vm->raw, blob, in_len);
+		for (uint32_t k = 1; k < count; k++) {
+			nonce++;
+			std::memcpy(blob + nonce_at, &nonce, sizeof nonce);
+			randomx_calculate_hash_next(vm->raw, blob, in_len, out);
+		}
 		randomx_calculate_hash_last(vm->raw, out);
 		return ASSAY_RX_OK;
 	});

@@ -69,10 +69,13 @@ void assay_rx_vm_free(assay_rx_vm *vm) ASSAY_NOEXCEPT;
 int32_t assay_rx_hash(assay_rx_vm *vm, const uint8_t *in, uint64_t in_len, const uint32_t *lens, uint32_t count,
 	uint8_t *out, uint64_t out_len) ASSAY_NOEXCEPT;
 
-/* The yardstick: count hashes of one input in the plainest loop over the
- * library, nothing checked between them; out holds the last hash. */
-int32_t assay_rx_bare_loop(assay_rx_vm *vm, const uint8_t *in, uint64_t in_len, uint32_t count, uint8_t *out,
-	uint64_t out_len) ASSAY_NOEXCEPT;
+/* The yardstick: count hashes in the plainest loop over the library, nothing
+ * checked between them, with nonce, nonce+1, … at in[nonce_at..nonce_at+4),
+ * because equal inputs would read equal dataset items out of the CPU's caches.
+ * in_len is 4…ASSAY_RX_MAX_BARE_INPUT; out holds the last hash. */
+enum { ASSAY_RX_MAX_BARE_INPUT = 512 };
+int32_t assay_rx_bare_loop(assay_rx_vm *vm, const uint8_t *in, uint64_t in_len, uint32_t nonce_at, uint32_t nonce,
+	uint32_t count, uint8_t *out, uint64_t out_len) ASSAY_NOEXCEPT;
 
 /* MXCSR in the low 32 bits, the x87 control word above them. */
 uint64_t assay_rx_float_state(void) ASSAY_NOEXCEPT;

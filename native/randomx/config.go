@@ -89,10 +89,11 @@ const (
 	// hashes are about 6 s.
 	MaxBatch = 256
 
-	maxOwners  = 64               // pools of one process; more is a bug of the caller
-	maxVMs     = 8                // scratchpads of 2 MiB a worker
-	maxThreads = 1024             // the C side's own bound
-	retryAfter = 30 * time.Second // before a seed whose cache failed is tried again
+	maxOwners    = 64               // pools of one process; more is a bug of the caller
+	maxVMs       = 8                // scratchpads of 2 MiB a worker
+	maxThreads   = 1024             // the C side's own bound
+	maxBareInput = 512              // likewise
+	retryAfter   = 30 * time.Second // before a seed whose cache failed is tried again
 )
 
 // Config is what New takes. The zero value works: auto mode, one build thread.

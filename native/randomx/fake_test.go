@@ -3,8 +3,10 @@ package randomx
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -182,8 +184,10 @@ func (v *fakeVM) hash(in []byte, lens []uint32, out []byte) error {
 	return nil
 }
 
-func (v *fakeVM) bareLoop(in []byte, n uint32, out []byte) error {
-	return v.hash(in, []uint32{uint32(len(in))}, out)
+func (v *fakeVM) bareLoop(in []byte, nonceAt int, nonce, n uint32, out []byte) error {
+	last := slices.Clone(in)
+	binary.LittleEndian.PutUint32(last[nonceAt:], nonce+n-1)
+	return v.hash(last, []uint32{uint32(len(last))}, out)
 }
 
 func (v *fakeVM) free() {

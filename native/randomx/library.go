@@ -39,6 +39,6 @@ type machine interface {
 	// hash takes concatenated inputs and fills 32 bytes an input, in order.
 	// After an error the machine can only be freed.
 	hash(in []byte, lens []uint32, out []byte) error
-	bareLoop(in []byte, n uint32, out []byte) error
+	bareLoop(in []byte, nonceAt int, nonce, n uint32, out []byte) error
 	free()
 }

@@ -211,9 +211,9 @@ func (v *nativeVM) hash(in []byte, lens []uint32, out []byte) error {
 	return nil
 }
 
-func (v *nativeVM) bareLoop(in []byte, n uint32, out []byte) error {
-	return status("bare loop", C.assay_rx_bare_loop(v.p, bytePointer(in), C.uint64_t(len(in)), C.uint32_t(n),
-		bytePointer(out), C.uint64_t(len(out))))
+func (v *nativeVM) bareLoop(in []byte, nonceAt int, nonce, n uint32, out []byte) error {
+	return status("bare loop", C.assay_rx_bare_loop(v.p, bytePointer(in), C.uint64_t(len(in)), C.uint32_t(nonceAt),
+		C.uint32_t(nonce), C.uint32_t(n), bytePointer(out), C.uint64_t(len(out))))
 }
 
 func (v *nativeVM) free() {

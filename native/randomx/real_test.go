@@ -4,6 +4,7 @@ package randomx
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -254,6 +255,20 @@ func TestWorkerLight(t *testing.T) {
 		}
 	})
 
+	t.Run("bare loop", func(t *testing.T) {
+		in, want, got := unhex(t, vb[0].Input), make([]byte, 32), make([]byte, 32)
+		binary.LittleEndian.PutUint32(in[39:], 7)
+		if err := w.Hash(b, in, []uint32{uint32(len(in))}, want); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.BareLoop(b, in, 39, 5, 3, got); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Error("the bare loop's third hash is not the hash of nonce+2")
+		}
+	})
+
 	t.Run("malformed", func(t *testing.T) {
 		in, out := make([]byte, 10), make([]byte, 64)
 		for name, err := range map[string]error{
@@ -263,7 +278,7 @@ func TestWorkerLight(t *testing.T) {
 			"sum too high": w.Hash(a, in, []uint32{5, 6}, out),
 			"wrapping sum": w.Hash(a, in, []uint32{1<<32 - 1, 11}, out),
 			"too many":     w.Hash(a, nil, make([]uint32, MaxBatch+1), make([]byte, 32*(MaxBatch+1))),
-			"bare loop":    w.BareLoop(a, nil, 1, out[:32]),
+			"bare loop":    w.BareLoop(a, in, 7, 0, 1, out[:32]),
 		} {
 			if !errors.Is(err, ErrBatch) {
 				t.Errorf("%s: %v", name, err)

@@ -95,11 +95,13 @@ func (w *Worker) Hash(e *Epoch, in []byte, lens []uint32, out []byte) error {
 	return nil
 }
 
-// BareLoop hashes one input n times in one call, in the plainest loop over the
-// library, and writes the last hash to out (32 bytes). It is the yardstick that
+// BareLoop computes n hashes of one input in one call, with the four bytes at
+// nonceAt counting up from nonce (little-endian), in the plainest loop over the
+// library, and writes the last one to out (32 bytes). It is the yardstick that
 // benchmarks hold Hash against: same VM, same memory, nothing of ours between.
-func (w *Worker) BareLoop(e *Epoch, in []byte, n uint32, out []byte) error {
-	if len(in) == 0 || n == 0 || len(out) != hashBytes {
+// The input is at most 512 bytes.
+func (w *Worker) BareLoop(e *Epoch, in []byte, nonceAt int, nonce, n uint32, out []byte) error {
+	if nonceAt < 0 || len(in) > maxBareInput || nonceAt+4 > len(in) || n == 0 || len(out) != hashBytes {
 		return fmt.Errorf("%w: bare loop", ErrBatch)
 	}
 	h, err := w.begin(e)
@@ -111,7 +113,7 @@ func (w *Worker) BareLoop(e *Epoch, in []byte, n uint32, out []byte) error {
 	if err != nil {
 		return err
 	}
-	return s.vm.bareLoop(in, n, out)
+	return s.vm.bareLoop(in, nonceAt, nonce, n, out)
 }
 
 func (w *Worker) begin(e *Epoch) (hold, error) {

@@ -68,7 +68,11 @@ static void test_hashes(assay_rx_vm *vm) {
 		CHECK(assay_rx_hash(vm, in + at, lens[i], &lens[i], 1, one, 32) == ASSAY_RX_OK);
 		CHECK(memcmp(one, out + 32 * i, 32) == 0);
 	}
-	CHECK(assay_rx_bare_loop(vm, in, lens[0], 2, one, 32) == ASSAY_RX_OK && is_hash(one, hashes[0]));
+
+	/* The yardstick counts its nonce up to the first four letters of the input. */
+	uint32_t nonce;
+	memcpy(&nonce, in, 4);
+	CHECK(assay_rx_bare_loop(vm, in, lens[0], 0, nonce - 1, 2, one, 32) == ASSAY_RX_OK && is_hash(one, hashes[0]));
 
 	/* An empty input is an input; its pointer may be NULL. */
 	uint32_t zero = 0;
@@ -81,7 +85,10 @@ static void test_hashes(assay_rx_vm *vm) {
 	CHECK(assay_rx_hash(vm, in, total, lens, 3, NULL, 96) == ASSAY_RX_ARGUMENT);
 	CHECK(assay_rx_hash(vm, in, total, lens, 3, out, 95) == ASSAY_RX_ARGUMENT);
 	CHECK(assay_rx_hash(vm, in, total - 1, lens, 3, out, 96) == ASSAY_RX_ARGUMENT);
-	CHECK(assay_rx_bare_loop(vm, in, lens[0], 0, one, 32) == ASSAY_RX_ARGUMENT);
+	CHECK(assay_rx_bare_loop(vm, in, lens[0], 0, 0, 0, one, 32) == ASSAY_RX_ARGUMENT);
+	CHECK(assay_rx_bare_loop(vm, in, lens[0], lens[0] - 3, 0, 1, one, 32) == ASSAY_RX_ARGUMENT);
+	CHECK(assay_rx_bare_loop(vm, in, 3, 0, 0, 1, one, 32) == ASSAY_RX_ARGUMENT);
+	CHECK(assay_rx_bare_loop(vm, in, ASSAY_RX_MAX_BARE_INPUT + 1, 0, 0, 1, one, 32) == ASSAY_RX_ARGUMENT);
 }
 
 static void test_bad_arguments(assay_rx_cache *cache) {

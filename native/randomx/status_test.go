@@ -1,0 +1,31 @@
+package randomx
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/assay-pool/assay/native/cpu"
+)
+
+func TestStatusAndBanner(t *testing.T) {
+	m := newFake(t, Config{Mode: ModeFull, MaxDatasets: 1}, &fakeLibrary{})
+	m.Announce("pool", seedOf(1), seedOf(2))
+	waitReady(t, m, seedOf(2))
+	eventually(t, "full", func() bool { return stateOf(m, seedOf(1)) == Full })
+	s := m.Status()
+	if len(s.Epochs) != 2 || s.Epochs[0].Seed != seedOf(1) || s.Epochs[0].Progress != 1 || s.Epochs[1].State != Light {
+		t.Errorf("epochs: %+v", s.Epochs)
+	}
+	if s.PageBytes[cpu.Plain] != 2*cacheBytes || s.PageBytes[cpu.Huge] != datasetBytes {
+		t.Errorf("page bytes: %v", s.PageBytes)
+	}
+	if got, want := m.PagesNeeded(3), 3*128+1040+3*DefaultVMsPerWorker; got != want {
+		t.Errorf("PagesNeeded(3) = %d, want %d", got, want)
+	}
+	banner := strings.Join(m.Banner(3), "\n")
+	for _, want := range []string{" * RANDOMX      fake", " * MEMORY       full: 1 dataset(s)"} {
+		if !strings.Contains(banner, want) {
+			t.Errorf("banner lacks %q:\n%s", want, banner)
+		}
+	}
+}
