@@ -273,7 +273,7 @@ func TestLoad(t *testing.T) {
 		"version":             {args: []string{"--version"}, stdout: "prog v9"},
 		"check":               {args: []string{"--check-config"}, stdout: "configuration is good"},
 		"check with error":    {args: []string{"--check-config", "--workers=x"}, code: 2, stderr: `prog: --workers: "x" is not a whole number`},
-		"print":               {args: []string{"--print-config", "--workers=9"}, stdout: "workers = 9                        # flag"},
+		"print":               {args: []string{"--print-config", "--workers=9"}, stdout: "workers = 9                                  # flag"},
 		"error":               {args: []string{"-workers", "3"}, code: 2, stderr: "two dashes"},
 		"check by the set":    {args: []string{"--workers=13"}, code: 2, stderr: "13 is unlucky"},
 		"many errors":         {args: strings.Split(strings.Repeat("--nope ", 60)+"--nope", " "), code: 2, stderr: "and 11 more errors"},

@@ -24,6 +24,9 @@ func (s *Set) Print(w io.Writer) {
 	}
 }
 
+// printColumn is where sources stand: most values are shorter.
+const printColumn = 44
+
 func printFlags(w io.Writer, f *Flags) {
 	for _, name := range f.order {
 		flag := f.infos[name]
@@ -39,7 +42,7 @@ func printFlags(w io.Writer, f *Flags) {
 			mark = "# " // shown, but not part of a file that can be read again
 		}
 		for _, value := range values(f.fs.Lookup(name).Value) {
-			fmt.Fprintf(w, "%s%s = %-24s # %s\n", mark, name, redact(value), source)
+			fmt.Fprintf(w, "%-*s # %s\n", printColumn, mark+name+" = "+redact(value), source)
 		}
 	}
 }
