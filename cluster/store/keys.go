@@ -11,7 +11,7 @@ import (
 //
 //	key                        type    writer        lifetime
 //	{p}:node:next              string  Open, mark    for ever; last node prefix given out
-//	{p}:node:<stream>:mark     string  apply, close  7 days after the last write; high-water mark,
+//	{p}:node:<stream>:mark     string  apply, close  7 days, renewed by writes and mark; high-water mark,
 //	                                                 the last sequence applied of one node start
 //	{p}:round:number           string  close         for ever; number of the current round, absent = 1
 //	{p}:round:current:hashes   hash    apply         until the round closes; wallet → difficulty sum
@@ -27,8 +27,8 @@ import (
 //	{p}:workers:<w>            hash    apply         as the wallet; per worker h:, n:, l:, r:<name> =
 //	                                                 hashes, shares, last (ms), rejects; #n = number of
 //	                                                 workers, #pruned = last clean-up (ms)
-//	{p}:rate:<minute>          hash    apply         SliceTTL after its minute; wallet and wallet/worker →
-//	                                                 difficulty sum of the shares of that minute
+//	{p}:rate:<minute>          hash    apply         SliceTTL after its minute; wallet, wallet/worker and
+//	                                                 * (the pool) → difficulty sum of that minute
 //	{p}:stats                  hash    apply, close  for ever; hashes, shares, last (ms), blocks,
 //	                                                 reject:<reason>
 //
