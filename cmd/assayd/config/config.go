@@ -108,7 +108,7 @@ type Vardiff struct {
 	Target   time.Duration
 	Retarget time.Duration
 	Variance float64 // percent
-	MaxJump  float64 // factor
+	MaxJump  float64 // percent
 }
 
 // Load reads the configuration of the process. run is false when the program

@@ -90,7 +90,7 @@ func ParseListener(text string, vardiff Vardiff) (Listener, error) {
 	if l.Start == 0 {
 		l.Start = min(max(defaultStart, l.Min), l.Max)
 	}
-	if vardiff.Enabled && (l.Start < l.Min || l.Start > l.Max) {
+	if l.Start < l.Min || l.Start > l.Max {
 		return Listener{}, fmt.Errorf("diff %d is outside min %d and max %d (--vardiff-min, --vardiff-max)", l.Start, l.Min, l.Max)
 	}
 	return l, nil

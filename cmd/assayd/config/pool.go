@@ -49,8 +49,8 @@ func registerPool(f *options.Flags, p *poolFlags) {
 	f.Difficulty(&c.Vardiff.Max, "vardiff-max", 1_000_000_000, 1, "Highest difficulty, unless the port says otherwise.")
 	f.Duration(&c.Vardiff.Target, "vardiff-target", 30*time.Second, time.Second, 10*time.Minute, "Time a connection should take for a share. Longer is less load and more luck in a miner's pay.")
 	f.Duration(&c.Vardiff.Retarget, "vardiff-retarget", time.Minute, time.Second, time.Hour, "Time between two looks at a connection's difficulty.")
-	f.Float(&c.Vardiff.Variance, "vardiff-variance", 30, 0, 100, "`Percent` the time a share takes may be off before the difficulty changes.")
-	f.Float(&c.Vardiff.MaxJump, "vardiff-max-jump", 4, 1.01, 1000, "`Factor` by which the difficulty changes at most at once, up or down.")
+	f.Float(&c.Vardiff.Variance, "vardiff-variance", 30, 1, 99, "`Percent` the time a share takes may be off before the difficulty changes.")
+	f.Float(&c.Vardiff.MaxJump, "vardiff-max-jump", 300, 1, 1e6, "`Percent` the difficulty changes at most at once: 300 lets it become four times as high, or a fourth.")
 }
 
 // resolve reads the flags that have a form of their own.

@@ -44,7 +44,7 @@ func registerHashing(f *options.Flags, h *Hashing) {
 func registerNetwork(f *options.Flags, n *Network) {
 	f.Group("Miners' connections")
 	f.Int(&n.MaxConns, "max-conns", 0, 0, 10_000_000, "`Connections` at most, all ports together; 0 is what ulimit -n allows less 512.")
-	f.Size(&n.MaxLine, "max-line", 4096, 512, 1<<20, "Longest line a miner may send. XMRig's are below 1 KiB.")
+	f.Size(&n.MaxLine, "max-line", 4096, 512, 32<<10, "Longest line a miner may send. XMRig's are below 1 KiB.")
 	f.Duration(&n.LoginTimeout, "login-timeout", 15*time.Second, time.Second, 10*time.Minute, "A connection that has not logged in by then is closed.")
 	f.Duration(&n.FirstShareTimeout, "first-share-timeout", 10*time.Minute, 10*time.Second, 24*time.Hour, "A session without one accepted share by then is closed. Above the time the slowest rig needs for a share of the start difficulty.")
 	f.Duration(&n.IdleTimeout, "idle-timeout", 15*time.Minute, 30*time.Second, 24*time.Hour, "A session that has sent nothing for this long is closed. XMRig sends a keepalive each minute.")
@@ -52,7 +52,7 @@ func registerNetwork(f *options.Flags, n *Network) {
 	f.Duration(&n.SlowReader, "slow-reader", 10*time.Second, time.Second, 10*time.Minute, "Time a miner may leave anything unread; then it is closed as a slow reader.")
 	f.Int(&n.Inflight, "session-inflight", 64, 1, 65536, "`Shares` of one session that may wait for verification; more are answered \"Throttled\".")
 	f.Int(&n.JobShares, "job-shares", 2500, 16, 1<<20, "`Shares` accepted for one job: the limit of its duplicate set. More mean that the difficulty is far too low.")
-	f.Int(&n.ProtocolErrors, "protocol-errors", 5, 1, 1000, "Malformed `requests` a session may send before it is closed.")
+	f.Int(&n.ProtocolErrors, "protocol-errors", 4, 1, 1000, "Malformed `requests` a session may send before it is closed.")
 }
 
 func registerRedis(f *options.Flags, r *Redis) {

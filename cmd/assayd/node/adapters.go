@@ -1,0 +1,56 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/assay-pool/assay/cluster/ledger"
+	"github.com/assay-pool/assay/netio/daemon"
+	"github.com/assay-pool/assay/validator"
+	"github.com/assay-pool/assay/validator/job"
+	"github.com/assay-pool/assay/validator/pool"
+)
+
+// books is a ledger as a pool sees it.
+type books struct{ *ledger.Ledger }
+
+func (b books) Credit(wallet, worker string, difficulty uint64, at time.Time) bool {
+	return b.Ledger.Credit(ledger.Credit{Wallet: wallet, Worker: worker, Difficulty: difficulty, Time: at}) == nil
+}
+
+func (b books) Reject(wallet, worker string, v validator.Verdict) {
+	b.Ledger.Reject(wallet, worker, v.String())
+}
+
+func (b books) Found(f pool.Block) pool.Pending {
+	return b.Ledger.Found(ledger.Block{
+		ID: f.ID, Height: f.Height, Difficulty: f.Difficulty, Reward: f.Reward,
+		Wallet: f.Wallet, Worker: f.Worker, Time: f.Time,
+	})
+}
+
+// chain is a daemon client as a pool sees it.
+type chain struct{ *daemon.Client }
+
+func (c chain) Submit(ctx context.Context, id [32]byte, block []byte) (string, error) {
+	outcome := c.Client.Submit(ctx, id, block)
+	if outcome.Accepted {
+		return outcome.Daemon, nil
+	}
+	return "", fmt.Errorf("%v", outcome)
+}
+
+func (c chain) BlockID(ctx context.Context, height uint64) ([32]byte, error) {
+	header, err := c.HeaderByHeight(ctx, height)
+	return header.ID, err
+}
+
+// offer is a daemon's template as a pool takes it.
+func offer(t *daemon.Template) *job.Offer {
+	return &job.Offer{
+		Blob: t.Blob, HashingBlob: t.HashingBlob, Height: t.Height, Difficulty: t.Difficulty,
+		Prev: t.Prev, Seed: t.Seed, NextSeed: t.NextSeed, SeedHeight: t.SeedHeight,
+		ReservedOffset: t.ReservedOffset, Reward: t.ExpectedReward, Daemon: t.Daemon,
+	}
+}

@@ -1,0 +1,71 @@
+package node
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/assay-pool/assay/native/cpu"
+)
+
+// banner prints what the node found and chose, in XMRig's manner.
+func (n *Node) banner(out io.Writer, loops, workers int) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(out, " * %-13s%s\n", name, fmt.Sprintf(format, args...))
+	}
+	for _, l := range n.cpu.Banner() {
+		fmt.Fprintln(out, l)
+	}
+	status := n.epochs.Status()
+	line("RANDOMX", "%s; %s", status.Library, status.Reason)
+	pin := "pinned"
+	if !n.cfg.Hashing.Pin || pinned(n.cpu.CPUs, workers) == nil {
+		pin = "not pinned"
+	}
+	line("WORKERS", "%d hash threads (%s), %d event loops, %d cores", workers, pin, loops, n.cpu.Cores)
+	if hint := cpu.HugePages().Hint(hugePages(n.cfg.Hashing.RandomXMode, workers)); hint != "" && n.cfg.Hashing.HugePages {
+		line("", "%s", hint)
+	}
+}
+
+// hugePages is the number of 2 MiB pages a node can use: 128 a cache, three of
+// them, 1040 a dataset, one a worker's scratchpad (RandomX specification,
+// tables 1 and 7).
+func hugePages(mode string, workers int) int {
+	pages := 3*128 + workers
+	if mode != "light" {
+		pages += 1040
+	}
+	return pages
+}
+
+// ports prints where miners connect, as bound.
+func (n *Node) ports(out io.Writer) {
+	addrs := n.server.Addrs()
+	i := 0
+	for _, p := range n.cfg.Pools {
+		for _, l := range p.Listen {
+			var notes []string
+			if l.Description != "" {
+				notes = append(notes, l.Description)
+			}
+			if l.Hidden {
+				notes = append(notes, "hidden")
+			}
+			fmt.Fprintf(out, " * %-13s%s  %s (%s)  difficulty %d, %d to %d  %s\n", "PORT",
+				addrs[i].Addr, p.Name, p.Coin, l.Start, l.Min, l.Max, strings.Join(notes, ", "))
+			i++
+		}
+	}
+	fmt.Fprintf(out, " * %-13shttp://%s (/metrics, /readyz)\n", "ADMIN", n.admin.Addr())
+}
+
+// nodeName is this node in block records and logs.
+func nodeName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "unknown"
+	}
+	return name
+}

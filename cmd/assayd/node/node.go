@@ -1,0 +1,264 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/assay-pool/assay/cluster/store"
+	"github.com/assay-pool/assay/cmd/assayd/config"
+	"github.com/assay-pool/assay/native/cpu"
+	"github.com/assay-pool/assay/native/randomx"
+	"github.com/assay-pool/assay/netio/admin"
+	"github.com/assay-pool/assay/netio/server"
+	"github.com/assay-pool/assay/validator/verify"
+)
+
+// Node is a running node. Its fields are set by Start in this order and taken
+// down by Stop in the reverse of the shares' way.
+type Node struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+
+	cpu    *cpu.Info
+	epochs *randomx.Manager
+	redis  *store.Managed // nil with --redis
+	store  *store.Store
+	verify *verify.Pool
+	pools  []*poolNode
+	server *server.Server
+	admin  *admin.Server
+
+	adminDone chan struct{}      // closed when the admin port is closed
+	follow    context.CancelFunc // ends the daemon clients
+	follows   sync.WaitGroup
+	failed    chan error // what no node survives; capacity 1
+}
+
+// Run starts a node, serves until ctx ends or something fails that no node
+// survives, and stops it. The banner goes to out.
+func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) error {
+	n, err := Start(ctx, cfg, log, out)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		log.Info("stopping", "limit", cfg.StopTimeout)
+	case err = <-n.failed:
+		log.Error("stopping", "err", err)
+	}
+	return errors.Join(err, n.Stop())
+}
+
+// Start brings a node up. After an error nothing is left running.
+func Start(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) (_ *Node, err error) {
+	n := &Node{cfg: cfg, log: log, registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Stop())
+		}
+	}()
+	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
+		return nil, fmt.Errorf("--data-dir %s: %w", cfg.DataDir, err)
+	}
+	if n.cpu, err = cpu.Detect(cfg.Hashing.CPUDisable); err != nil {
+		return nil, fmt.Errorf("--cpu-disable: %w", err)
+	}
+	loops, workers := share(n.cpu.Cores, cfg.Hashing.Loops, cfg.Hashing.Workers)
+	if err := n.startHashing(workers); err != nil {
+		return nil, err
+	}
+	n.banner(out, loops, workers)
+	if err := n.startRedis(ctx); err != nil {
+		return nil, err
+	}
+	for i := range cfg.Pools {
+		p, err := n.startPool(ctx, &cfg.Pools[i])
+		if p != nil {
+			n.pools = append(n.pools, p)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pool %s: %w", cfg.Pools[i].Name, err)
+		}
+	}
+	if err := n.startServer(loops); err != nil {
+		return nil, err
+	}
+	if err := n.startAdmin(); err != nil {
+		return nil, err
+	}
+	n.ports(out)
+	n.followDaemons()
+	return n, nil
+}
+
+// share divides the cores between event loops and hash workers: one loop for
+// every coresPerLoop, all other cores hash, at least one each.
+func share(cores, loops, workers int) (int, int) {
+	if loops == 0 {
+		loops = max(1, cores/coresPerLoop)
+	}
+	if workers == 0 {
+		workers = max(1, cores-loops)
+	}
+	return loops, workers
+}
+
+// coresPerLoop: a loop serves some 10⁵ shares a second, seven cores hash a few
+// thousand, so one loop in eight cores is never the bottleneck.
+const coresPerLoop = 8
+
+// startHashing makes the RandomX manager, proves it on public vectors, and
+// starts the workers.
+func (n *Node) startHashing(workers int) error {
+	h := &n.cfg.Hashing
+	mode, err := randomx.ParseMode(h.RandomXMode)
+	if err != nil {
+		return fmt.Errorf("--randomx-mode: %w", err)
+	}
+	n.epochs, err = randomx.New(randomx.Config{
+		Mode: mode, BuildThreads: h.BuildThreads, MaxCaches: h.Caches, HugePages: h.HugePages,
+		CPU: n.cpu, Log: n.log, Registerer: n.registry,
+	})
+	if err != nil {
+		return fmt.Errorf("RandomX: %w", err)
+	}
+	if err := n.epochs.SelfTest(); err != nil {
+		return fmt.Errorf("RandomX self-test: %w", err)
+	}
+	cfg := verify.Config{
+		Workers: workers, Queue: h.QueueShares, Candidates: h.Candidates,
+		Deadline: h.Deadline, BatchWait: h.BatchWait,
+		NewHasher: func(int) (verify.Hasher, error) { return verify.NewNative(n.epochs) },
+		Log:       n.log, Registerer: n.registry,
+	}
+	if h.Pin {
+		cfg.CPUs = pinned(n.cpu.CPUs, workers)
+	}
+	if n.verify, err = verify.New(cfg); err != nil {
+		return fmt.Errorf("hash workers: %w", err)
+	}
+	return nil
+}
+
+// pinned gives each worker a CPU, from the last one down: the first are where
+// the system's interrupts and our event loops tend to run. With more workers
+// than CPUs none is pinned.
+func pinned(cpus []int, workers int) []int {
+	if workers > len(cpus) {
+		return nil
+	}
+	out := make([]int, workers)
+	for i := range out {
+		out[i] = cpus[len(cpus)-1-i]
+	}
+	return out
+}
+
+// startRedis opens the Redis the flags name, or a private one.
+func (n *Node) startRedis(ctx context.Context) error {
+	r := &n.cfg.Redis
+	url := r.URL
+	if url == "" {
+		var err error
+		n.redis, err = store.StartManaged(ctx, store.ManagedConfig{
+			Dir: filepath.Join(n.cfg.DataDir, "redis"), Binary: r.ServerBinary, Log: n.log, Registerer: n.registry,
+		})
+		if err != nil {
+			return fmt.Errorf("private redis-server: %w", err)
+		}
+		url = n.redis.URL()
+	}
+	var err error
+	n.store, err = store.Open(ctx, store.Config{
+		URL: url, SentinelMaster: r.SentinelMaster, Username: r.Username, PasswordFile: r.PasswordFile,
+		AllowEviction: r.AllowEviction, StartTimeout: r.StartTimeout, CallTimeout: r.CallTimeout,
+		Log: n.log, Registerer: n.registry,
+	})
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// fail ends Run; the first failure is the one that is reported.
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
+}
+
+// followDaemons lets every pool take templates from now on.
+func (n *Node) followDaemons() {
+	ctx, cancel := context.WithCancel(context.Background())
+	n.follow = cancel
+	for _, p := range n.pools {
+		n.follows.Add(1)
+		go func() {
+			defer n.follows.Done()
+			if err := p.follow(ctx); err != nil {
+				n.fail(fmt.Errorf("pool %s: follow the daemons: %w", p.cfg.Name, err))
+			}
+		}()
+	}
+}
+
+// Stop takes the node down in the order of the package comment. The error says
+// what could not be finished in time; a node that could not start in full is
+// stopped as far as it got.
+func (n *Node) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.StopTimeout)
+	defer cancel()
+	var errs []error
+	note := func(what string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	if n.follow != nil {
+		n.follow()
+		n.follows.Wait()
+	}
+	if n.server != nil {
+		note("answer the shares on their way", n.server.Drain(ctx))
+	}
+	if n.verify != nil {
+		n.verify.Close()
+	}
+	for _, p := range n.pools {
+		note("pool "+p.cfg.Name, p.close(ctx))
+	}
+	if n.server != nil {
+		n.server.Stop()
+	}
+	if n.admin != nil {
+		note("close the admin port", n.stopAdmin())
+	}
+	if n.epochs != nil {
+		n.epochs.Close()
+	}
+	if n.store != nil {
+		n.store.Close()
+	}
+	if n.redis != nil {
+		n.redis.Stop()
+	}
+	return errors.Join(errs...)
+}
+
+// seedWait bounds how long a template may wait for its cache: the slowest
+// machine fills one in seconds, so two minutes mean that it never will.
+const seedWait = 2 * time.Minute

@@ -1,0 +1,119 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/assay-pool/assay/cluster/ledger"
+	"github.com/assay-pool/assay/cmd/assayd/config"
+	"github.com/assay-pool/assay/netio/daemon"
+	"github.com/assay-pool/assay/validator/coin"
+	"github.com/assay-pool/assay/validator/job"
+	"github.com/assay-pool/assay/validator/pool"
+)
+
+// poolNode is one pool with what belongs to it alone.
+type poolNode struct {
+	cfg     *config.Pool
+	ledger  *ledger.Ledger
+	daemons *daemon.Client
+	pool    *pool.Pool
+}
+
+// startPool opens a pool's books and makes its daemon client; no template is
+// fetched before follow. What was started is returned also with an error.
+func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, error) {
+	profile, err := coin.Lookup(cfg.Coin)
+	if err != nil {
+		return nil, err
+	}
+	p := &poolNode{cfg: cfg}
+	p.ledger, err = ledger.Open(ctx, ledger.Config{
+		Store: n.store, Pool: cfg.Name, Node: nodeName(),
+		FlushInterval: n.cfg.Redis.FlushInterval, SettleTimeout: n.cfg.Redis.SettleTimeout,
+		MaxPending: n.cfg.Redis.MaxPending, Log: n.log, Registerer: n.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	endpoints := make([]daemon.Endpoint, 0, len(cfg.Daemons))
+	for _, d := range cfg.Daemons {
+		endpoints = append(endpoints, daemon.Endpoint{URL: d.URL, ZMQ: d.ZMQ, Login: cfg.DaemonLogin})
+	}
+	p.daemons, err = daemon.New(daemon.Config{
+		Pool: cfg.Name, Daemons: endpoints, Wallet: cfg.Wallet, ReserveSize: job.ExtraSize,
+		PollInterval: cfg.PollInterval, HealthInterval: cfg.HealthInterval, RPCTimeout: cfg.RPCTimeout,
+		TxRefresh: cfg.TemplateRefresh, MaxAge: cfg.TemplateRenew, Log: n.log, Registerer: n.registry,
+	})
+	if err != nil {
+		return p, fmt.Errorf("--daemon: %w", err)
+	}
+	p.pool, err = pool.New(pool.Config{
+		Name: cfg.Name, Coin: profile, Prefix: p.ledger.NodePrefix(),
+		Ledger: books{p.ledger}, Blocks: chain{p.daemons}, Chain: chain{p.daemons},
+		Seeds: n.epochs, Verifier: n.verify,
+		JobsPerSession: cfg.Jobs, Templates: cfg.Templates, StaleGrace: cfg.StaleGrace,
+		TemplateMaxAge: cfg.TemplateMaxAge, SeedWait: seedWait, SubmitTimeout: cfg.SubmitTimeout,
+		Submissions: submissions, Addresses: addresses, Log: n.log, Registerer: n.registry,
+	})
+	return p, err
+}
+
+const (
+	// submissions is the number of blocks that may be on their way to the
+	// daemons at once. Real chains have one; a regtest chain at difficulty 1
+	// has a block in every share.
+	submissions = 16
+	// addresses is the number of address checks remembered, about 300 bytes
+	// each: more wallets than any one pool has had.
+	addresses = 65536
+)
+
+// follow takes templates until ctx ends.
+func (p *poolNode) follow(ctx context.Context) error {
+	return p.daemons.Run(ctx, func(t *daemon.Template) error {
+		err := p.pool.Accept(ctx, offer(t))
+		if errors.Is(err, context.Canceled) {
+			return nil // stopping is not the template's fault
+		}
+		return err
+	})
+}
+
+// daemonsReady tells why no daemon can be used, or nil.
+func (p *poolNode) daemonsReady() error {
+	var errs []error
+	for _, d := range p.daemons.Status() {
+		if d.Healthy {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("%s: %s", d.Name, d.Reason))
+	}
+	return fmt.Errorf("no daemon is usable (--daemon): %w", errors.Join(errs...))
+}
+
+// ledgerReady tells why no more credits can be taken, or nil. A Redis that is
+// away is no reason by itself: credits wait for it.
+func (p *poolNode) ledgerReady() error {
+	if p.ledger.Admit() {
+		return nil
+	}
+	s := p.ledger.Status()
+	return fmt.Errorf("%d of %d credits wait for Redis (--ledger-pending), the last error: %v", s.Pending, s.MaxPending, s.Err)
+}
+
+// close finishes blocks on their way, then writes what the ledger still holds.
+func (p *poolNode) close(ctx context.Context) error {
+	var errs []error
+	if p.pool != nil {
+		p.pool.Close(ctx)
+	}
+	if p.daemons != nil {
+		errs = append(errs, p.daemons.Close(ctx))
+	}
+	if p.ledger != nil {
+		errs = append(errs, p.ledger.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
