@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/assay-pool/assay/native/cpu"
@@ -28,8 +29,9 @@ type Manager struct {
 	closeOnce sync.Once
 
 	mu           sync.Mutex
-	idle         *sync.Cond // hashing fell to 0
-	owners       []*owner   // in order of their first announcement
+	idle         *sync.Cond    // hashing fell to 0
+	planned      chan struct{} // closed and renewed when plan makes an epoch, for Wait
+	owners       []*owner      // in order of their first announcement
 	epochs       map[Seed]*Epoch
 	freeCaches   []cacheMemory
 	freeDatasets []*dataset
@@ -69,7 +71,7 @@ func newManager(cfg Config, lib library, memory func() (cpu.Memory, error)) (*Ma
 	m := &Manager{
 		cfg: cfg, lib: lib, log: cfg.Log, maxDatasets: datasets, reason: reason, memory: memory,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		epochs: map[Seed]*Epoch{}, workers: map[*Worker]struct{}{},
+		planned: make(chan struct{}), epochs: map[Seed]*Epoch{}, workers: map[*Worker]struct{}{},
 	}
 	m.idle = sync.NewCond(&m.mu)
 	if m.metrics, err = newMetrics(m); err != nil {
@@ -87,13 +89,15 @@ func (m *Manager) Ready(seed [32]byte) bool {
 	return !m.closed && e != nil && e.cache.mem != nil
 }
 
-// Wait returns when the seed can be verified. Errors: ErrUnknownSeed when it
-// was not announced or found no room; the build's error; ctx's; ErrClosed.
+// Wait returns when the seed can be verified. A seed that was announced but
+// refused for want of a cache is waited for, as room may come. Errors:
+// ErrUnknownSeed when it is not announced; the build's error; ctx's; ErrClosed.
 func (m *Manager) Wait(ctx context.Context, seed [32]byte) error {
 	for {
 		m.mu.Lock()
 		e, closed := m.epochs[seed], m.closed
-		if closed || e == nil || e.cache.mem != nil || e.state == Failed {
+		refused := e == nil && slices.Contains(m.ranked(true), seed)
+		if closed || e == nil && !refused || e != nil && (e.cache.mem != nil || e.state == Failed) {
 			var err error
 			switch {
 			case closed:
@@ -106,7 +110,10 @@ func (m *Manager) Wait(ctx context.Context, seed [32]byte) error {
 			m.mu.Unlock()
 			return err
 		}
-		ready := e.ready
+		ready := m.planned
+		if !refused {
+			ready = e.ready
+		}
 		m.mu.Unlock()
 		select {
 		case <-ready:
@@ -218,6 +225,7 @@ func (m *Manager) freeAll() {
 		e.cache, e.full, e.filling = filled{}, nil, nil
 	}
 	clear(m.epochs)
+	close(m.planned)
 	for _, c := range m.freeCaches {
 		c.free()
 		m.caches--

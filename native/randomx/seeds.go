@@ -37,6 +37,7 @@ func (m *Manager) Announce(name string, current, next Seed) {
 		m.retryFailed(o)
 	}
 	m.plan()
+	m.wakeWaiters() // their seed may be announced no more
 	if o != nil {
 		m.countRefused(o)
 	}
@@ -161,6 +162,7 @@ func (m *Manager) plan() {
 	for _, s := range list {
 		if resident[s] && m.epochs[s] == nil && len(m.epochs) < m.cfg.MaxCaches {
 			m.epochs[s] = &Epoch{m: m, seed: s, wanted: true, ready: make(chan struct{})}
+			m.wakeWaiters()
 		}
 	}
 	m.planDatasetOwners()
@@ -174,4 +176,10 @@ func (m *Manager) isCurrent(s Seed) bool {
 		}
 	}
 	return false
+}
+
+// wakeWaiters makes those look again who wait for a seed without an epoch. mu held.
+func (m *Manager) wakeWaiters() {
+	close(m.planned)
+	m.planned = make(chan struct{})
 }
