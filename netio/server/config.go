@@ -1,0 +1,178 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assay-pool/assay/validator/pool"
+)
+
+// Config of a Server. Zero values take the defaults named.
+type Config struct {
+	Ports []Port // at least one
+	Loops int    // event loops; 1
+
+	MaxConns  int // connections at once; RLIMIT_NOFILE less 512, at most 100,000
+	MaxLine   int // bytes of a line; 4096
+	MaxFaults int // protocol errors of a session before it is closed; 4
+
+	LoginTimeout      time.Duration // from accept to login; 15 s
+	FirstShareTimeout time.Duration // from login to the first accepted share; 10 min
+	IdleTimeout       time.Duration // between two valid requests; 15 min
+	StallTimeout      time.Duration // longest time an answer may wait to be read; 10 s
+	KeepAlive         time.Duration // TCP keepalive's idle time; 60 s
+	UserTimeout       time.Duration // TCP_USER_TIMEOUT: unacknowledged data before the kernel gives up; 30 s
+
+	SendBuffer      int // SO_SNDBUF of a connection; 65536
+	OutboundLimit   int // bytes waiting in our own buffer of a connection; 65536
+	InflightSession int // shares of a session waiting for a verdict; 64
+	InflightLoop    int // shares of a loop waiting for a verdict; 16384
+	JobShares       int // nonces remembered of a job; 2500
+
+	SweepInterval time.Duration // between two looks at all sessions; 1 s
+	FanoutSlice   time.Duration // longest time fan-out keeps a loop from its submits; 1 ms
+
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Port is one stratum port.
+type Port struct {
+	Addr        string // host:port; port 0 takes a free one
+	Pool        *pool.Pool
+	Description string // what the operator calls it: for lists of ports and logs
+	Hidden      bool   // left out of public lists of ports
+
+	StartDifficulty uint64 // of a new session; 10,000
+	MinDifficulty   uint64 // also of a difficulty a miner asks for; 1,000
+	MaxDifficulty   uint64 // likewise; 10^12
+	Vardiff         Vardiff
+	FixedDifficulty bool // no vardiff: every session stays at StartDifficulty
+}
+
+// Defaults of Config, from the pools that were asked (see each): timeouts as
+// p2pool and nodejs-pool have them, 4 KiB as the longest login XMRig sends is
+// below 1 KiB, 2,500 nonces a job and 64 KiB outbound as nodejs-pool and
+// miningcore. 64 shares in flight are a rig's whole minute at two a second.
+const (
+	DefaultLoops             = 1
+	DefaultMaxLine           = 4096
+	DefaultMaxFaults         = 4
+	DefaultLoginTimeout      = 15 * time.Second
+	DefaultFirstShareTimeout = 10 * time.Minute
+	DefaultIdleTimeout       = 15 * time.Minute
+	DefaultStallTimeout      = 10 * time.Second
+	DefaultKeepAlive         = time.Minute
+	DefaultUserTimeout       = 30 * time.Second
+	DefaultSendBuffer        = 64 << 10
+	DefaultOutboundLimit     = 64 << 10
+	DefaultInflightSession   = 64
+	DefaultInflightLoop      = 16384
+	DefaultJobShares         = 2500
+	DefaultSweepInterval     = time.Second
+	DefaultFanoutSlice       = time.Millisecond
+	DefaultStartDifficulty   = 10_000
+	DefaultMinDifficulty     = 1_000
+	DefaultMaxDifficulty     = 1_000_000_000_000
+)
+
+// candidateRoom is how many shares that claim to be blocks a session may have
+// in flight beyond its limit: a block must not be lost to a budget, and a claim
+// is cheap to forge.
+const candidateRoom = 16
+
+// maxLineCap is the highest MaxLine: gnet hands over at most 64 KiB at a time.
+const maxLineCap = 32 << 10
+
+func orDefault[T int | uint64 | time.Duration](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// setDefaults fills in what is zero and refuses what makes no sense.
+func (c *Config) setDefaults() error {
+	orDefault(&c.Loops, DefaultLoops)
+	orDefault(&c.MaxLine, DefaultMaxLine)
+	orDefault(&c.MaxFaults, DefaultMaxFaults)
+	orDefault(&c.LoginTimeout, DefaultLoginTimeout)
+	orDefault(&c.FirstShareTimeout, DefaultFirstShareTimeout)
+	orDefault(&c.IdleTimeout, DefaultIdleTimeout)
+	orDefault(&c.StallTimeout, DefaultStallTimeout)
+	orDefault(&c.KeepAlive, DefaultKeepAlive)
+	orDefault(&c.UserTimeout, DefaultUserTimeout)
+	orDefault(&c.SendBuffer, DefaultSendBuffer)
+	orDefault(&c.OutboundLimit, DefaultOutboundLimit)
+	orDefault(&c.InflightSession, DefaultInflightSession)
+	orDefault(&c.InflightLoop, DefaultInflightLoop)
+	orDefault(&c.JobShares, DefaultJobShares)
+	orDefault(&c.SweepInterval, DefaultSweepInterval)
+	orDefault(&c.FanoutSlice, DefaultFanoutSlice)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	for name, v := range map[string]int64{
+		"loops": int64(c.Loops), "max faults": int64(c.MaxFaults),
+		"login timeout": int64(c.LoginTimeout), "first share timeout": int64(c.FirstShareTimeout),
+		"idle timeout": int64(c.IdleTimeout), "stall timeout": int64(c.StallTimeout),
+		"keepalive": int64(c.KeepAlive), "user timeout": int64(c.UserTimeout),
+		"send buffer": int64(c.SendBuffer), "outbound limit": int64(c.OutboundLimit),
+		"shares in flight": int64(min(c.InflightSession, c.InflightLoop)), "shares a job": int64(c.JobShares),
+		"sweep interval": int64(c.SweepInterval), "fan-out slice": int64(c.FanoutSlice),
+	} {
+		if v < 0 {
+			return fmt.Errorf("server: %s is %d, it must not be negative", name, v)
+		}
+	}
+	if c.MaxLine < 512 || c.MaxLine > maxLineCap {
+		return fmt.Errorf("server: max line is %d bytes, it must be from 512 to %d", c.MaxLine, maxLineCap)
+	}
+	if len(c.Ports) == 0 {
+		return errors.New("server: no ports to listen on")
+	}
+	seen := make(map[string]bool)
+	for i := range c.Ports {
+		p := &c.Ports[i]
+		if err := p.setDefaults(); err != nil {
+			return fmt.Errorf("server: port %s: %w", p.Addr, err)
+		}
+		if _, number, _ := net.SplitHostPort(p.Addr); number != "0" && seen[p.Addr] {
+			return fmt.Errorf("server: port %s is listed twice", p.Addr)
+		}
+		seen[p.Addr] = true
+	}
+	return nil
+}
+
+func (p *Port) setDefaults() error {
+	host, number, err := net.SplitHostPort(p.Addr)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil {
+		return fmt.Errorf("%q is no port number", number)
+	}
+	p.Addr = net.JoinHostPort(host, strconv.FormatUint(n, 10))
+	if p.Pool == nil {
+		return errors.New("no pool")
+	}
+	orDefault(&p.StartDifficulty, DefaultStartDifficulty)
+	if p.MinDifficulty == 0 {
+		p.MinDifficulty = min(DefaultMinDifficulty, p.StartDifficulty)
+	}
+	if p.MaxDifficulty == 0 {
+		p.MaxDifficulty = max(DefaultMaxDifficulty, p.StartDifficulty)
+	}
+	if p.MinDifficulty > p.StartDifficulty || p.StartDifficulty > p.MaxDifficulty || p.MaxDifficulty == math.MaxUint64 {
+		return fmt.Errorf("start difficulty %d must be from the minimum %d to the maximum %d", p.StartDifficulty, p.MinDifficulty, p.MaxDifficulty)
+	}
+	return p.Vardiff.setDefaults()
+}

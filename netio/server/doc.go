@@ -1,0 +1,45 @@
+// Package server is the stratum front of a node: one gnet engine for the ports
+// of all its pools, and a session for each miner.
+//
+//	accept ──OnOpen──▶ session ──OnTraffic──▶ lines ──stratum.Parse──▶ login, getjob, keepalived
+//	                                                       │ submit
+//	     cheap checks on the loop, no allocation: authorised → job known →
+//	     well formed → not stale → not duplicate → claim meets target → budget
+//	                                                       │ ok
+//	                     pool.Submit(share) ◀──────────────┘
+//	hash worker ──Reply──▶ loop's reply stack ──one Execute a batch──▶ answer, vardiff, free share
+//	pool.Subscribe ──template──▶ one fan-out task a loop, in slices of 1 ms ──▶ a job each
+//	ticker ──▶ one sweep task a loop ──▶ timeouts, slow readers, silent miners
+//
+// # Who may touch what
+//
+// A session, its jobs and its samples belong to the event loop it was accepted
+// on; no field of theirs is locked or atomic. Other threads reach a loop by its
+// reply stack and by tasks only. A share belongs to its loop, then from
+// pool.Submit to Reply to the pipeline, then to the loop again. A session that
+// has closed meanwhile is still referenced by its shares: the answer is dropped
+// and the share goes back to the loop's free list. Sessions are not reused.
+//
+// # Limits
+//
+// Connections are capped below RLIMIT_NOFILE, because gnet ends its engine, with
+// no error, when accept finds no descriptor; an engine that ends unasked is
+// fatal here ([Server.Err]). Lines, faults, shares in flight a session and a
+// loop, nonces a job and outbound bytes have limits in [Config]; each refusal
+// has a counter.
+//
+// # Stopping
+//
+// gnet cannot close a listener alone. [Server.Drain] therefore closes new
+// connections as they open, refuses new shares with a text, waits until every
+// share in flight is answered and every outbound buffer is empty, and then
+// [Server.Stop] ends the engine. Shares must be judged until Drain has
+// returned, so the order is Drain, verify pool, ledger, Stop.
+//
+// # Without work
+//
+// While a pool has no template a login is refused with a text that makes XMRig
+// try again. Sessions that are logged in stay; they get a job as soon as there
+// is one, and neither the first-share timeout nor vardiff holds the wait
+// against them.
+package server

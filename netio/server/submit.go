@@ -1,0 +1,163 @@
+package server
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/assay-pool/assay/netio/stratum"
+	"github.com/assay-pool/assay/validator"
+	"github.com/assay-pool/assay/validator/job"
+	"github.com/assay-pool/assay/validator/verify"
+)
+
+// submission is a share on its way, with what its answer needs. It belongs to
+// its loop, which reuses it.
+type submission struct {
+	share   verify.Share
+	session *session
+	id      stratum.ID
+	next    *submission // in the reply stack
+}
+
+// unknownJobLimit is how many job ids never issued a session may name; an
+// honest miner names none, but for a moment after a reconnect.
+const unknownJobLimit = 4
+
+// submit judges what can be judged without hashing, in the order of the
+// package's drawing, and sends the rest to the pool. It allocates nothing once
+// the loop's free list is warm.
+func (s *session) submit(r *stratum.Request) {
+	s.port.metrics.received.Inc()
+	verdict := s.judge(r)
+	if verdict == validator.Pending {
+		return
+	}
+	l := s.loop
+	s.port.metrics.verdicts[verdict].Inc()
+	if s.authorised {
+		s.port.Pool.Reject(s.wallet, s.worker, verdict)
+	}
+	l.out = stratum.AppendVerdict(l.out, &r.ID, verdict)
+	switch verdict {
+	case validator.RejectUnauthenticated, validator.RejectMalformed:
+		l.server.metrics.faults.Inc()
+		s.blame()
+	case validator.RejectUnknownJob:
+		if s.unknownJobs++; s.unknownJobs > unknownJobLimit {
+			s.reason = closedUnknownJobs
+		}
+	}
+}
+
+// judge returns the verdict, or Pending once the share is the pool's.
+func (s *session) judge(r *stratum.Request) validator.Verdict {
+	if !s.authorised {
+		return validator.RejectUnauthenticated
+	}
+	if r.Malformed {
+		return validator.RejectMalformed
+	}
+	if r.Session != nil && !bytes.Equal(r.Session, s.id[:]) {
+		return validator.RejectUnauthenticated
+	}
+	j, issued := s.window.Find(r.JobID)
+	switch {
+	case !issued:
+		return validator.RejectUnknownJob
+	case j == nil:
+		return validator.RejectStale
+	}
+	nonce, ok := stratum.ParseNonce(r.Nonce)
+	if !ok {
+		return validator.RejectNonce
+	}
+	var claim [32]byte
+	if !stratum.ParseResult(r.Result, &claim) {
+		return validator.RejectResult
+	}
+	// A share that may be a block is worth its hash as long as the block can
+	// still be submitted: whether the chain wants it, the daemon knows (I6).
+	board := s.port.Pool.Board()
+	candidate := j.Template.Difficulty.Meets(&claim)
+	if !board.Live(j.Template) && !(candidate && board.Kept(j.Template)) {
+		return validator.RejectStale
+	}
+	switch j.Use(nonce, s.loop.server.cfg.JobShares) {
+	case job.Duplicate:
+		return validator.RejectDuplicate
+	case job.Full:
+		return validator.ShedJobFull
+	}
+	verdict := s.budget(j, &claim, candidate)
+	if verdict != validator.Pending {
+		// Nothing was hashed, so the nonce is as good as new; remembering it
+		// would let shares that cost nothing fill the set.
+		s.window.Forget(j.Number, nonce)
+		return verdict
+	}
+	s.send(r, j, nonce, &claim, candidate)
+	return validator.Pending
+}
+
+// budget holds a fresh share against the job's target and the limits of what
+// may be in flight.
+func (s *session) budget(j *job.Job, claim *[32]byte, candidate bool) validator.Verdict {
+	l := s.loop
+	cfg := &l.server.cfg
+	room := cfg.InflightSession
+	if candidate {
+		room += candidateRoom
+	}
+	switch {
+	case !j.Target.Meets(claim) && !candidate:
+		return validator.RejectLowDifficulty
+	case l.server.draining.Load() && !candidate:
+		return validator.ShedShutdown
+	case int(s.inflight) >= min(room, 1<<16-1):
+		return validator.ShedSession
+	case l.inflight >= cfg.InflightLoop && !candidate:
+		return validator.ShedQueueFull
+	}
+	return validator.Pending
+}
+
+// send hands a share to the pool.
+func (s *session) send(r *stratum.Request, j *job.Job, nonce uint32, claim *[32]byte, candidate bool) {
+	l := s.loop
+	sub := l.take()
+	sub.session = s
+	sub.id = r.ID
+	sub.share = verify.Share{
+		Template: j.Template, Extra: s.window.Extra(j.Number), Job: j.Number, Nonce: nonce,
+		Difficulty: j.Difficulty, Claim: *claim, Candidate: candidate,
+		Wallet: s.wallet, Worker: s.worker, Received: time.Now(),
+		Origin: l, Owner: sub,
+	}
+	s.inflight++
+	l.inflight++
+	s.port.Pool.Submit(&sub.share)
+}
+
+// take gets a submission from the free list.
+func (l *loop) take() *submission {
+	if n := len(l.free); n > 0 {
+		sub := l.free[n-1]
+		l.free[n-1] = nil
+		l.free = l.free[:n-1]
+		return sub
+	}
+	return new(submission)
+}
+
+// freeLimit is how many unused submissions a loop keeps: what a full verify
+// queue holds. More are garbage.
+const freeLimit = 4096
+
+// put gives a submission back. It is cleared so that it keeps no session, no
+// template and no miner's name alive.
+func (l *loop) put(sub *submission) {
+	*sub = submission{}
+	if len(l.free) < freeLimit {
+		l.free = append(l.free, sub)
+	}
+}

@@ -1,0 +1,73 @@
+package server
+
+import "time"
+
+// sweepWalk is a loop's regular look at all its sessions.
+type sweepWalk struct {
+	cursor  *session
+	running bool
+}
+
+// sweepStart is the ticker's task. A walk goes on where its slice ended the
+// last time; a loop with so many sessions that a tick is not enough takes two.
+func (l *loop) sweepStart() {
+	l.sweepQueued.Store(false)
+	w := &l.sweep
+	if !w.running {
+		w.running, w.cursor = true, l.head
+	}
+	until := time.Now().Add(sweepSlice)
+	now := l.server.clock()
+	for n := 1; w.cursor != nil; n++ {
+		s := w.cursor
+		w.cursor = s.next
+		l.sweepOne(s, now)
+		if sliceOver(n, until) {
+			return
+		}
+	}
+	w.running = false
+}
+
+// sweepSlice is how long a sweep may keep a loop: a look costs some 100 ns, so
+// that 18,000 sessions are seen within one slice.
+const sweepSlice = 5 * time.Millisecond
+
+// sweepOne applies the timeouts, brings late jobs and lowers the difficulty of
+// silent miners.
+func (l *loop) sweepOne(s *session, now int64) {
+	defer func() { l.server.caught(recover()) }()
+	cfg := &l.server.cfg
+	age := time.Duration(now - s.opened)
+	if !s.authorised {
+		if age > cfg.LoginTimeout {
+			s.close(closedLoginTimeout)
+		}
+		return
+	}
+	template := s.port.Pool.Board().Current()
+	if template == nil {
+		// Nobody can find a share without work.
+		s.opened = now
+		s.tuner.restart(now)
+	}
+	waiting := s.conn.OutboundBuffered()
+	if waiting == 0 {
+		s.stalled = 0
+	} else if s.stalled == 0 {
+		s.stalled = now
+	}
+	switch {
+	case s.stalled != 0 && time.Duration(now-s.stalled) > cfg.StallTimeout:
+		s.close(closedSlowReader)
+	case !s.proven && age > cfg.FirstShareTimeout:
+		s.close(closedFirstShareTimeout)
+	case time.Duration(now-s.seen) > cfg.IdleTimeout:
+		s.close(closedIdle)
+	case template == nil || waiting > 0:
+	case s.owed && s.window.Latest().Template != template:
+		l.push(s, template)
+	default:
+		l.retarget(s)
+	}
+}
