@@ -47,7 +47,7 @@ type Stats struct {
 	Submitted  uint64
 	Accepted   uint64
 	Rejected   uint64
-	Unanswered uint64
+	Unanswered uint64 // connection lost or drain over; the pool may have credited them
 	Unsent     uint64 // no connection, or too many in flight
 	HeldBack   uint64 // more than Config.Accepted asks for
 	ErrorTexts map[string]uint64

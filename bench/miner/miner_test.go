@@ -342,6 +342,22 @@ func TestCountsRejections(t *testing.T) {
 	}
 }
 
+// A text that makes XMRig disconnect is a rejection, and a reconnect.
+func TestCriticalRejection(t *testing.T) {
+	p := newPool(t)
+	p.reply = func(n int) string { return map[int]string{1: "Unauthenticated"}[n] }
+	cfg := p.config(&fakeHashers{})
+	cfg.Accepted = 2
+	m, stop := start(t, cfg)
+	until(t, "2 accepted", func() bool { return m.Stats().Accepted == 2 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if s := m.Stats(); s.ErrorTexts["Unauthenticated"] == 0 || s.Connects < 2 || !strings.Contains(s.LastError, "critical") {
+		t.Errorf("stats %+v", s)
+	}
+}
+
 // After a new job, and the batches in hand, no share is for the old one.
 func TestObeysNewJobs(t *testing.T) {
 	p := newPool(t)

@@ -37,8 +37,8 @@ type request struct {
 
 // Call sends a request with any JSON id and any parameters, and waits for its
 // answer. A pool's error is in the Response; err is a [*Violation], the
-// context's error, or [ErrClosed]. A critical error text is a Violation, for
-// XMRig is gone then.
+// context's error, or [ErrClosed]. After a critical error text the client has
+// ended, as XMRig would have: the call has its answer, [Client.Err] the rule.
 func (c *Client) Call(ctx context.Context, id json.RawMessage, method string, params any) (*Response, error) {
 	envelope := struct {
 		ID      json.RawMessage `json:"id"`
@@ -123,12 +123,13 @@ func (c *Client) answer(m *message) error {
 	if near != "" {
 		return broken(RuleID, "sent %s, answered %s", near, key)
 	}
+	var critical error
 	if r.Error != nil && Critical(r.Error.Message) {
-		return broken(RuleCritical, "%s", r.Error.Message)
+		critical = broken(RuleCritical, "%s", r.Error.Message)
 	}
 	if waiting == nil {
 		offer(c, c.strays, r)
-		return nil
+		return critical
 	}
 	if waiting.login && r.Error == nil {
 		// Here and not in Login: the next line may be a job that must be
@@ -144,7 +145,7 @@ func (c *Client) answer(m *message) error {
 	default: // a second answer to one request; the first is what counts
 		offer(c, c.strays, r)
 	}
-	return nil
+	return critical
 }
 
 // parseError reads an error object; null and none are no error.
@@ -207,9 +208,12 @@ func (c *Client) Login(ctx context.Context) (*Job, error) {
 		return nil, err
 	}
 	if r.Error != nil {
-		err = broken(RuleLoginRefused, "%s (%d)", r.Error.Message, r.Error.Code)
-		c.fail(err)
-		return nil, err
+		if Critical(r.Error.Message) {
+			<-c.done // the reader hands the answer over and then ends the client
+			return nil, c.Err()
+		}
+		c.fail(broken(RuleLoginRefused, "%s (%d)", r.Error.Message, r.Error.Code))
+		return nil, c.Err()
 	}
 	return r.job, nil
 }
