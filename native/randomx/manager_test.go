@@ -287,6 +287,8 @@ func TestManyWorkers(t *testing.T) {
 	waitReady(t, m, seedOf(1))
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
+	end := sync.OnceFunc(func() { close(stop); wg.Wait() })
+	defer end()
 	for range 4 {
 		w, err := m.NewWorker()
 		if err != nil {
@@ -322,8 +324,7 @@ func TestManyWorkers(t *testing.T) {
 			eventually(t, "full", func() bool { return stateOf(m, seedOf(n)) == Full })
 		}
 	}
-	close(stop)
-	wg.Wait()
+	end()
 	if s := m.Status(); s.Caches > s.MaxCaches || s.Datasets > 1 || len(s.Epochs) != 3 {
 		t.Errorf("%d caches, %d datasets, %d epochs", s.Caches, s.Datasets, len(s.Epochs))
 	}
