@@ -1,7 +1,7 @@
 package config
 
 import (
-	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/assay-pool/assay/cmd/internal/options"
@@ -72,7 +72,6 @@ type Redis struct {
 type Admin struct {
 	Listen  string
 	Hosts   []string
-	Allowed []netip.Prefix
 	Public  bool
 }
 
@@ -148,7 +147,20 @@ func newSet(version string) (set *options.Set, build func() *Config) {
 		return append(errs, cfg.check()...)
 	})
 	return set, func() *Config {
+		cfg.Hashing.CPUDisable = splitList(cfg.Hashing.CPUDisable)
 		cfg.Pools = gather()
 		return cfg
 	}
+}
+
+// splitList lets one mention of a flag hold several words, split by commas.
+func splitList(mentions []string) (words []string) {
+	for _, m := range mentions {
+		for word := range strings.SplitSeq(m, ",") {
+			if word = strings.TrimSpace(word); word != "" {
+				words = append(words, word)
+			}
+		}
+	}
+	return words
 }

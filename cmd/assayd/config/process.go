@@ -57,8 +57,8 @@ func registerNetwork(f *options.Flags, n *Network) {
 
 func registerRedis(f *options.Flags, r *Redis) {
 	f.Group("Redis")
-	f.String(&r.URL, "redis", "", "`URL` of the Redis all nodes share: redis://host:6379/0, rediss://…, unix:///path, or several separated by commas (cluster, or sentinels with --redis-sentinel). Empty: the node runs a private redis-server in --data-dir.")
-	f.String(&r.SentinelMaster, "redis-sentinel", "", "`Name` of the master at the sentinels --redis lists.")
+	f.String(&r.URL, "redis", "", "`URL` of the Redis all nodes share: redis://host:6379/0, rediss://…, unix:///path, or several separated by commas (cluster, or sentinels with --redis-sentinel-master). Empty: the node runs a private redis-server in --data-dir.")
+	f.String(&r.SentinelMaster, "redis-sentinel-master", "", "`Name` of the master at the sentinels --redis lists.")
 	f.String(&r.Username, "redis-user", "", "ACL `user`.")
 	f.String(&r.PasswordFile, "redis-password-file", "", "`File` with the password.")
 	f.Bool(&r.AllowEviction, "redis-allow-eviction", false, "Start on a Redis whose maxmemory-policy may throw round state away.")
@@ -79,7 +79,7 @@ func (c *Config) check() (errs []error) {
 		errs = append(errs, fmt.Errorf("--redis-password-file is %s but --redis is empty; the private redis-server has no password, it listens on a socket in --data-dir only", c.Redis.PasswordFile))
 	}
 	if c.Redis.URL == "" && c.Redis.SentinelMaster != "" {
-		errs = append(errs, fmt.Errorf("--redis-sentinel is %s but --redis names no sentinels", c.Redis.SentinelMaster))
+		errs = append(errs, fmt.Errorf("--redis-sentinel-master is %s but --redis names no sentinels", c.Redis.SentinelMaster))
 	}
 	return errs
 }

@@ -24,7 +24,7 @@ func (n *Node) banner(out io.Writer, loops, workers int) {
 		pin = "not pinned"
 	}
 	line("WORKERS", "%d hash threads (%s), %d event loops, %d cores", workers, pin, loops, n.cpu.Cores)
-	if hint := cpu.HugePages().Hint(hugePages(n.cfg.Hashing.RandomXMode, workers)); hint != "" && n.cfg.Hashing.HugePages {
+	if hint := cpu.HugePages().Hint(hugePages(status.MaxDatasets, workers)); hint != "" && n.cfg.Hashing.HugePages {
 		line("", "%s", hint)
 	}
 }
@@ -32,13 +32,7 @@ func (n *Node) banner(out io.Writer, loops, workers int) {
 // hugePages is the number of 2 MiB pages a node can use: 128 a cache, three of
 // them, 1040 a dataset, one a worker's scratchpad (RandomX specification,
 // tables 1 and 7).
-func hugePages(mode string, workers int) int {
-	pages := 3*128 + workers
-	if mode != "light" {
-		pages += 1040
-	}
-	return pages
-}
+func hugePages(datasets, workers int) int { return 3*128 + datasets*1040 + workers }
 
 // ports prints where miners connect, as bound.
 func (n *Node) ports(out io.Writer) {
