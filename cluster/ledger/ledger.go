@@ -145,8 +145,8 @@ type Credit struct {
 
 // Ledger is one pool's books as seen from one node. Safe for concurrent use.
 type Ledger struct {
+	*Reader
 	cfg     Config
-	keys    store.Keys
 	prefix  uint32
 	metrics *metrics
 
@@ -166,8 +166,7 @@ type Ledger struct {
 	lastErr  error         // guarded by mu; nil after a success
 	lost     uint64        // guarded by mu; items Redis forgot that were no longer retained
 
-	readRound *store.Script
-	f         *flusher // owned by its goroutine
+	f *flusher // owned by its goroutine
 }
 
 // Open takes a node prefix and starts the flusher. Redis must answer: without a
@@ -193,13 +192,13 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		return nil, err
 	}
 	l := &Ledger{
-		cfg: cfg, keys: keys, prefix: uint32(next), metrics: m,
+		Reader: newReader(cfg.Store, keys, cfg.SliceTTL),
+		cfg:    cfg, prefix: uint32(next), metrics: m,
 		kick: make(chan struct{}, 1), done: make(chan struct{}),
 		progress: make(chan struct{}),
 	}
 	l.queue = []*segment{newSegment(1)}
 	l.f = newFlusher(l)
-	l.readRound = l.f.scripts.round
 	fctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	go l.f.run(fctx)

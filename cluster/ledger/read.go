@@ -41,37 +41,59 @@ type WorkerStats struct {
 // ErrNotFound: no such round or block.
 var ErrNotFound = errors.New("ledger: not found")
 
+// Reader reads a pool's books and changes nothing: for pages, reports and
+// tests. A Ledger is one too. Safe for concurrent use.
+type Reader struct {
+	store     *store.Store
+	keys      store.Keys
+	window    time.Duration // as far back as minute slices are kept
+	readRound *store.Script
+}
+
+// NewReader reads the books of a pool whose slices live for DefaultSliceTTL.
+func NewReader(s *store.Store, pool string) (*Reader, error) {
+	keys, err := store.NewKeys(pool)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return newReader(s, keys, DefaultSliceTTL), nil
+}
+
+func newReader(s *store.Store, keys store.Keys, window time.Duration) *Reader {
+	return &Reader{store: s, keys: keys, window: window, readRound: roundScript()}
+}
+
 // CurrentRound reads the open round, all wallets of it.
-func (l *Ledger) CurrentRound(ctx context.Context) (Round, error) {
-	return l.round(ctx, store.CurrentRound)
+func (r *Reader) CurrentRound(ctx context.Context) (Round, error) {
+	return r.round(ctx, store.CurrentRound)
 }
 
 // Round reads closed round n (1 is the first); ErrNotFound.
-func (l *Ledger) Round(ctx context.Context, n uint64) (Round, error) {
+func (r *Reader) Round(ctx context.Context, n uint64) (Round, error) {
 	if n == store.CurrentRound {
 		return Round{}, fmt.Errorf("round 0: %w", ErrNotFound)
 	}
-	return l.round(ctx, n)
+	return r.round(ctx, n)
 }
 
 // Rounds reads the n rounds closed last, newest first.
-func (l *Ledger) Rounds(ctx context.Context, n int) ([]Round, error) {
-	blocks, err := l.Blocks(ctx, n)
+func (r *Reader) Rounds(ctx context.Context, n int) ([]Round, error) {
+	blocks, err := r.Blocks(ctx, n)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Round, len(blocks))
 	for i, b := range blocks {
-		if out[i], err = l.round(ctx, b.Round); err != nil {
+		if out[i], err = r.round(ctx, b.Round); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func (l *Ledger) round(ctx context.Context, n uint64) (Round, error) {
-	reply, err := l.cfg.Store.EvalRepeatable(ctx, l.readRound, []string{l.keys.RoundNumber(),
-		l.keys.RoundHashes(n), l.keys.RoundShares(n), l.keys.RoundTotal(n)}, nil).ToArray()
+func (r *Reader) round(ctx context.Context, n uint64) (Round, error) {
+	reply, err := r.store.EvalRepeatable(ctx, r.readRound, []string{r.keys.RoundNumber(),
+		r.keys.RoundHashes(n), r.keys.RoundShares(n), r.keys.RoundTotal(n)}, nil).ToArray()
 	if err != nil {
 		return Round{}, fmt.Errorf("ledger: read round: %w", err)
 	}
@@ -79,11 +101,11 @@ func (l *Ledger) round(ctx context.Context, n uint64) (Round, error) {
 		return Round{}, fmt.Errorf("ledger: read round: reply of %d parts", len(reply))
 	}
 	var p parser
-	r := Round{Number: n, Wallets: map[string]Sum{}}
+	out := Round{Number: n, Wallets: map[string]Sum{}}
 	if n == store.CurrentRound {
 		current, err := reply[0].ToString()
 		p.err = err
-		r.Number = p.u64(current)
+		out.Number = p.u64(current)
 	}
 	var parts [3]map[string]string
 	for i := range parts {
@@ -98,33 +120,33 @@ func (l *Ledger) round(ctx context.Context, n uint64) (Round, error) {
 		return Round{}, fmt.Errorf("round %d: %w", n, ErrNotFound)
 	}
 	for w, v := range parts[0] {
-		r.Wallets[w] = Sum{Hashes: p.u64(v), Shares: p.u64(parts[1][w])}
+		out.Wallets[w] = Sum{Hashes: p.u64(v), Shares: p.u64(parts[1][w])}
 	}
-	r.Hashes, r.Shares = p.u64(total["hashes"]), p.u64(total["shares"])
-	r.Started, r.Closed, r.Block = p.ms(total["started"]), p.ms(total["closed"]), total["block"]
-	return r, p.wrap("read round")
+	out.Hashes, out.Shares = p.u64(total["hashes"]), p.u64(total["shares"])
+	out.Started, out.Closed, out.Block = p.ms(total["started"]), p.ms(total["closed"]), total["block"]
+	return out, p.wrap("read round")
 }
 
 // Blocks reads the n blocks recorded last, newest first.
-func (l *Ledger) Blocks(ctx context.Context, n int) ([]BlockRecord, error) {
+func (r *Reader) Blocks(ctx context.Context, n int) ([]BlockRecord, error) {
 	if n <= 0 {
 		return nil, nil
 	}
-	ids, err := l.cfg.Store.DoRepeatable(ctx, "ZREVRANGE", l.keys.Blocks(), "0", strconv.Itoa(n-1)).AsStrSlice()
+	ids, err := r.store.DoRepeatable(ctx, "ZREVRANGE", r.keys.Blocks(), "0", strconv.Itoa(n-1)).AsStrSlice()
 	if err != nil {
 		return nil, fmt.Errorf("ledger: list blocks: %w", err)
 	}
 	out := make([]BlockRecord, len(ids))
 	for i, id := range ids {
-		if out[i], err = l.block(ctx, id); err != nil {
+		if out[i], err = r.block(ctx, id); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func (l *Ledger) block(ctx context.Context, id string) (BlockRecord, error) {
-	m, err := l.cfg.Store.DoRepeatable(ctx, "HGETALL", l.keys.Block(id)).AsStrMap()
+func (r *Reader) block(ctx context.Context, id string) (BlockRecord, error) {
+	m, err := r.store.DoRepeatable(ctx, "HGETALL", r.keys.Block(id)).AsStrMap()
 	if err != nil {
 		return BlockRecord{}, fmt.Errorf("ledger: read block %s: %w", id, err)
 	}
@@ -146,8 +168,8 @@ func (l *Ledger) block(ctx context.Context, id string) (BlockRecord, error) {
 }
 
 // Wallet reads a wallet's counters; an unknown one has none.
-func (l *Ledger) Wallet(ctx context.Context, wallet string) (WalletStats, error) {
-	m, err := l.cfg.Store.DoRepeatable(ctx, "HGETALL", l.keys.Wallet(wallet)).AsStrMap()
+func (r *Reader) Wallet(ctx context.Context, wallet string) (WalletStats, error) {
+	m, err := r.store.DoRepeatable(ctx, "HGETALL", r.keys.Wallet(wallet)).AsStrMap()
 	if err != nil {
 		return WalletStats{}, fmt.Errorf("ledger: read wallet: %w", err)
 	}
@@ -156,8 +178,8 @@ func (l *Ledger) Wallet(ctx context.Context, wallet string) (WalletStats, error)
 }
 
 // Pool reads the pool's counters since it began.
-func (l *Ledger) Pool(ctx context.Context) (WalletStats, error) {
-	m, err := l.cfg.Store.DoRepeatable(ctx, "HGETALL", l.keys.Stats()).AsStrMap()
+func (r *Reader) Pool(ctx context.Context) (WalletStats, error) {
+	m, err := r.store.DoRepeatable(ctx, "HGETALL", r.keys.Stats()).AsStrMap()
 	if err != nil {
 		return WalletStats{}, fmt.Errorf("ledger: read pool counters: %w", err)
 	}
@@ -167,8 +189,8 @@ func (l *Ledger) Pool(ctx context.Context) (WalletStats, error) {
 
 // Workers reads the counters of a wallet's workers by name; at most MaxWorkers
 // and OtherWorker.
-func (l *Ledger) Workers(ctx context.Context, wallet string) (map[string]WorkerStats, error) {
-	m, err := l.cfg.Store.DoRepeatable(ctx, "HGETALL", l.keys.Workers(wallet)).AsStrMap()
+func (r *Reader) Workers(ctx context.Context, wallet string) (map[string]WorkerStats, error) {
+	m, err := r.store.DoRepeatable(ctx, "HGETALL", r.keys.Workers(wallet)).AsStrMap()
 	if err != nil {
 		return nil, fmt.Errorf("ledger: read workers: %w", err)
 	}
@@ -188,10 +210,10 @@ func (l *Ledger) Workers(ctx context.Context, wallet string) (map[string]WorkerS
 // HashRate of a wallet in hashes per second over the whole minutes of the
 // window that end before now; worker "" = all workers, wallet "" = the pool.
 // The window is at least a minute and at most SliceTTL.
-func (l *Ledger) HashRate(ctx context.Context, wallet, worker string, window time.Duration, now time.Time) (float64, error) {
+func (r *Reader) HashRate(ctx context.Context, wallet, worker string, window time.Duration, now time.Time) (float64, error) {
 	n := int64(window / time.Minute)
-	if n < 1 || window > l.cfg.SliceTTL {
-		return 0, fmt.Errorf("ledger: hash rate window %s is not between 1m and %s", window, l.cfg.SliceTTL)
+	if n < 1 || window > r.window {
+		return 0, fmt.Errorf("ledger: hash rate window %s is not between 1m and %s", window, r.window)
 	}
 	field := wallet
 	switch {
@@ -203,7 +225,7 @@ func (l *Ledger) HashRate(ctx context.Context, wallet, worker string, window tim
 	var sum float64 // a rate, not an account: rounding is fine
 	last := now.Unix()/60 - 1
 	for m := last - n + 1; m <= last; m++ {
-		v, err := l.slice(ctx, m, field)
+		v, err := r.slice(ctx, m, field)
 		if err != nil {
 			return 0, err
 		}
@@ -213,8 +235,8 @@ func (l *Ledger) HashRate(ctx context.Context, wallet, worker string, window tim
 }
 
 // slice reads one field of one minute; 0 when there is none.
-func (l *Ledger) slice(ctx context.Context, minute int64, field string) (uint64, error) {
-	vals, err := l.cfg.Store.DoRepeatable(ctx, "HMGET", l.keys.Rate(minute), field).ToArray()
+func (r *Reader) slice(ctx context.Context, minute int64, field string) (uint64, error) {
+	vals, err := r.store.DoRepeatable(ctx, "HMGET", r.keys.Rate(minute), field).ToArray()
 	if err != nil {
 		return 0, fmt.Errorf("ledger: read slice: %w", err)
 	}

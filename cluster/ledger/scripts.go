@@ -21,14 +21,15 @@ var markLua string
 //go:embed round.lua
 var roundLua string
 
-// scripts of one ledger.
-type scripts struct{ apply, close, mark, round *store.Script }
+// scripts that write.
+type scripts struct{ apply, close, mark *store.Script }
 
 func newScripts() scripts {
 	return scripts{
 		apply: store.NewScript("apply", preludeLua+applyLua),
 		close: store.NewScript("close", preludeLua+closeLua),
 		mark:  store.NewScript("mark", markLua),
-		round: store.NewScript("round", roundLua),
 	}
 }
+
+func roundScript() *store.Script { return store.NewScript("round", roundLua) }

@@ -61,8 +61,9 @@ func refuse(reason, format string, args ...any) error {
 const (
 	// NonceOffset is where every miner writes the nonce in a hashing blob.
 	NonceOffset = 39
-	// MaxHashingBlob is the longest hashing blob XMRig takes: 816 hex digits.
-	MaxHashingBlob = 408
+	// MaxHashingBlob is the longest hashing blob XMRig takes: its buffer has 408
+	// bytes, and it wants one of them free.
+	MaxHashingBlob = 407
 )
 
 // NewTemplate checks every claim of an offer against the template's own bytes
