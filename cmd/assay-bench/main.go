@@ -36,6 +36,7 @@ type command struct {
 
 func commands() []command {
 	return []command{
+		{"demo", "show the whole path on this machine: miners, node, daemon, Redis, blocks", runDemo},
 		{"mine", "mine on a pool as an honest miner would", mine},
 	}
 }

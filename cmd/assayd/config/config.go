@@ -70,9 +70,9 @@ type Redis struct {
 
 // Admin is the operators' HTTP port.
 type Admin struct {
-	Listen  string
-	Hosts   []string
-	Public  bool
+	Listen string
+	Hosts  []string
+	Public bool
 }
 
 // Pool is one pool of the node.
