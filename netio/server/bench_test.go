@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/pool"
@@ -210,26 +211,136 @@ func fmt8(n uint32) []byte {
 	return hex[:]
 }
 
-// swarm is many real loopback connections that are logged in.
-func swarm(b testing.TB, r *rig, n int) []net.Conn {
-	conns := make([]net.Conn, n)
-	login := []byte(fmt.Sprintf(`{"id":1,"method":"login","params":{"login":"%s.rig","pass":"x"}}`+"\n", r.recorded.Addresses[0].Address))
-	buf := make([]byte, 4096)
-	for i := range conns {
-		c, err := net.Dial("tcp", r.server.Addrs()[0].Addr.String())
+// BenchmarkPush is one job cut, encoded and handed to the socket, without the
+// socket.
+func BenchmarkPush(b *testing.B) {
+	s := newBare(b, DefaultJobShares)
+	template := s.pool.Board().Current()
+	b.ReportAllocs()
+	for b.Loop() {
+		s.loop.push(s.session, template)
+	}
+}
+
+// swarmSize is how many miners a benchmark simulates: 2,000, or what
+// ASSAY_BENCH_CONNS says. The miners are a process of their own, so up to
+// 18,000 fit into a limit of 20,000 descriptors.
+func swarmSize(b *testing.B) int {
+	if text := os.Getenv("ASSAY_BENCH_CONNS"); text != "" {
+		n, err := strconv.Atoi(text)
 		if err != nil {
 			b.Fatal(err)
 		}
-		conns[i] = c
-		_ = c.SetDeadline(time.Now().Add(10 * time.Minute))
-		if _, err := c.Write(login); err != nil {
+		return n
+	}
+	return 2000
+}
+
+// BenchmarkIdleSession measures the Go heap a connection costs after login,
+// eight jobs and a keepalive.
+func BenchmarkIdleSession(b *testing.B) {
+	n := swarmSize(b)
+	for b.Loop() {
+		r := newRig(b, func(c *Config) { c.Loops = 1 })
+		r.offer(false)
+		before := heapNow()
+		stop := startSwarm(b, r, n)
+		for range 8 {
+			r.fanned()
+		}
+		b.ReportMetric(float64(heapNow()-before)/float64(n), "heap-B/conn")
+		stop()
+		r.server.Stop()
+	}
+}
+
+func heapNow() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// fanned publishes a template and waits until the last job is written.
+func (r *rig) fanned() {
+	r.t.Helper()
+	r.offer(false)
+	for _, l := range r.server.allLoops() {
+		r.eventually("the fan-out is done", func() bool {
+			f := l.fan.wanted[0].Load()
+			return f != nil && f.left.Load() == 0
+		})
+	}
+}
+
+// BenchmarkFanout is one template to every miner, over real loopback sockets:
+// the time from publishing to the last job written, as the server's own metric
+// has it, and this process's CPU time meanwhile, which includes the kernel's
+// work of delivering to the other ends.
+func BenchmarkFanout(b *testing.B) {
+	n := swarmSize(b)
+	r := newRig(b, func(c *Config) { c.Loops = 1 })
+	r.offer(false)
+	defer startSwarm(b, r, n)()
+	var cpu time.Duration
+	before := r.fanoutSeconds()
+	for b.Loop() {
+		began := cpuTime(b)
+		r.fanned()
+		cpu += cpuTime(b) - began
+	}
+	took := (r.fanoutSeconds() - before) / float64(b.N)
+	b.ReportMetric(took*1e6/float64(n), "µs/conn")
+	b.ReportMetric(took*1e3, "ms/fanout")
+	b.ReportMetric(float64(cpu.Nanoseconds())/1e3/float64(b.N)/float64(n), "cpu-µs/conn")
+}
+
+// BenchmarkFanoutFloor is what the same machine takes for the bare system calls
+// of a fan-out: a job's length written to each of as many loopback sockets.
+func BenchmarkFanoutFloor(b *testing.B) {
+	n := swarmSize(b)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	clients, fds := make([]net.Conn, n), make([]int, n)
+	for i := range n {
+		if clients[i], err = net.Dial("tcp", l.Addr().String()); err != nil {
 			b.Fatal(err)
 		}
-		if err := readLine(c, buf); err != nil {
+		defer clients[i].Close()
+		c, err := l.Accept()
+		if err != nil {
 			b.Fatal(err)
+		}
+		f, err := c.(*net.TCPConn).File()
+		_ = c.Close()
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		fds[i] = int(f.Fd())
+	}
+	job := append(bytes.Repeat([]byte{'x'}, 450), '\n')
+	buf := make([]byte, 4096)
+	var took time.Duration
+	for b.Loop() {
+		start := time.Now()
+		for _, fd := range fds {
+			if _, err := unix.Write(fd, job); err != nil {
+				b.Fatal(err)
+			}
+		}
+		took += time.Since(start)
+		for _, c := range clients {
+			if err := readLine(c, buf); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
-	return conns
+	b.ReportMetric(float64(took.Nanoseconds())/1e3/float64(b.N)/float64(n), "µs/conn")
 }
 
 // readLine reads up to a line feed; the sender writes one line at a time.
@@ -245,101 +356,25 @@ func readLine(c net.Conn, buf []byte) error {
 	}
 }
 
-// swarmSize is how many miners a benchmark simulates: 2,000, or what
-// ASSAY_BENCH_CONNS says. Both ends are in this process, so half the
-// descriptors are the miners'.
-func swarmSize(b *testing.B) int {
-	if text := os.Getenv("ASSAY_BENCH_CONNS"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return n
-	}
-	return 2000
-}
-
-// BenchmarkIdleSession measures the Go heap a connection costs the server, after
-// login and eight jobs, by closing the clients' half out of the account: their
-// own connections are made before.
-func BenchmarkIdleSession(b *testing.B) {
-	n := swarmSize(b)
-	for b.Loop() {
-		r := newRig(b, func(c *Config) { c.Loops = 1 })
-		r.offer(false)
-		clients := clientHeap(b, n)
-		before := heapNow()
-		conns := swarm(b, r, n)
-		for range 8 {
-			sent := r.metric("assay_jobs_sent_total")
-			r.offer(false)
-			r.eventually("everybody has the job", func() bool { return r.metric("assay_jobs_sent_total") >= sent+float64(n) })
-		}
-		after := heapNow()
-		b.ReportMetric(float64(after-before-clients)/float64(n), "heap-B/conn")
-		b.ReportMetric(float64(clients)/float64(n), "client-B/conn")
-		for _, c := range conns {
-			_ = c.Close()
-		}
-		r.server.Stop()
-	}
-}
-
-// clientHeap is what n client connections alone cost: to a listener whose ends
-// are raw descriptors in the kernel's backlog, never accepted.
-func clientHeap(b *testing.B, n int) int64 {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// fanoutSeconds is the sum of all fan-outs measured.
+func (r *rig) fanoutSeconds() float64 {
+	families, err := r.registry.Gather()
 	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "assay_fanout_seconds" {
+			return f.GetMetric()[0].GetHistogram().GetSampleSum()
+		}
+	}
+	return 0
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)
 	}
-	defer l.Close()
-	n = min(n, 1000) // the backlog holds no more
-	before := heapNow()
-	conns := make([]net.Conn, n)
-	for i := range conns {
-		if conns[i], err = net.Dial("tcp", l.Addr().String()); err != nil {
-			b.Fatal(err)
-		}
-	}
-	per := float64(heapNow()-before) / float64(n)
-	for _, c := range conns {
-		_ = c.Close()
-	}
-	return int64(per * float64(swarmSize(b)))
-}
-
-func heapNow() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
-// BenchmarkFanout is one template to every miner: time until the server has
-// written the last job, over real loopback sockets. The miners read afterwards.
-func BenchmarkFanout(b *testing.B) {
-	n := swarmSize(b)
-	r := newRig(b, func(c *Config) { c.Loops = 1 })
-	r.offer(false)
-	conns := swarm(b, r, n)
-	buf := make([]byte, 4096)
-	var spent time.Duration
-	for b.Loop() {
-		done := r.metric("assay_fanout_seconds")
-		start := time.Now()
-		r.offer(false)
-		for r.metric("assay_fanout_seconds") == done {
-			runtime.Gosched()
-		}
-		spent += time.Since(start)
-		for _, c := range conns {
-			if err := readLine(c, buf); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	b.ReportMetric(float64(spent.Microseconds())/float64(b.N)/float64(n), "µs/conn")
-	b.ReportMetric(float64(spent.Milliseconds())/float64(b.N), "ms/fanout")
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

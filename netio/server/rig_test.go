@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(exhaustChild) != "" {
 		os.Exit(exhaustDescriptors())
 	}
+	if order := os.Getenv(swarmChild); order != "" {
+		os.Exit(runSwarm(order))
+	}
 	goleak.VerifyTestMain(m,
 		// gnet's shared worker pool lives as long as the process.
 		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
@@ -190,7 +193,7 @@ func newPool(t testing.TB, name string, v pool.Verifier, l pool.Ledger, grace ti
 	}
 	p, err := pool.New(pool.Config{
 		Name: name, Coin: profile, Prefix: 7, Ledger: l, Blocks: blocks{}, Seeds: seeds{}, Chain: seeds{}, Verifier: v,
-		JobsPerSession: 4, Templates: 4, StaleGrace: grace, TemplateMaxAge: time.Hour,
+		JobsPerSession: 8, Templates: 4, StaleGrace: grace, TemplateMaxAge: time.Hour,
 		SeedWait: time.Minute, SubmitTimeout: time.Minute, Submissions: 4, Addresses: 1024,
 	})
 	if err != nil {

@@ -108,9 +108,15 @@ func TestStale(t *testing.T) {
 		t.Errorf("%d blocks", r.ledger.found)
 	}
 	r.ledger.mu.Unlock()
-	for range 4 {
-		r.offer(false)
-		c.next()
+	// Four more templates and the board has forgotten the first; twelve more and
+	// the session's window of eight jobs has too.
+	for n, nonce := range []string{"00000003", "00000004"} {
+		for range 4 + 4*n {
+			r.offer(false)
+			c.next()
+		}
+		c.submitJob(first, nonce, claimHex(networkDifficulty*2))
+		c.refused("Block expired")
 	}
 	c.submitJob(first, "00000003", claimHex(networkDifficulty*2))
 	c.refused("Block expired")
