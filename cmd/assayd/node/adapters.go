@@ -35,7 +35,12 @@ type chain struct{ *daemon.Client }
 
 func (c chain) Submit(ctx context.Context, id [32]byte, block []byte) (string, error) {
 	outcome := c.Client.Submit(ctx, id, block)
-	if outcome.Accepted {
+	switch {
+	case outcome.Alternative:
+		// A daemon keeps a block that came second, but it pays nothing, so it
+		// closes no round. Should the chain turn to it after all, the log has its id.
+		return "", fmt.Errorf("%s has another block of that height on its main chain", outcome.Daemon)
+	case outcome.Accepted:
 		return outcome.Daemon, nil
 	}
 	return "", fmt.Errorf("%v", outcome)
