@@ -97,13 +97,13 @@ func (v *Vardiff) next(current, low, high uint64, s sample) (uint64, bool) {
 	}
 	expected := float64(s.elapsed) / float64(v.Target)
 	seen := float64(s.work) / float64(current)
-	if s.shares == 0 && expected < silence {
+	if s.work == 0 && expected < silence {
 		return current, false
 	}
 	// A miner that was never heard is taken to be as slow as one that had its
 	// first share at this moment.
 	ratio := max(seen, 1) / expected
-	if s.shares > 0 {
+	if s.work > 0 {
 		ratio = seen / expected
 	}
 	luck := noise / math.Sqrt(max(expected, seen))

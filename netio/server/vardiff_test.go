@@ -87,12 +87,12 @@ func TestVardiffProperties(t *testing.T) {
 		if ratio > step*1.0000001 || float64(got) < float64(current)/step*0.9999999-1 {
 			t.Fatalf("from %d to %d is more than a jump of %v", current, got, step)
 		}
-		if s.shares == 0 && got > current {
+		if s.work == 0 && got > current {
 			t.Fatalf("silence raised %d to %d", current, got)
 		}
 		more := s
 		more.work = max(s.work, s.work+s.work/2)
-		if more.work >= s.work && s.shares > 0 {
+		if more.work >= s.work && s.work > 0 {
 			if again, _ := v.next(current, low, high, more); again < got {
 				t.Fatalf("more work lowered %d to %d", got, again)
 			}
