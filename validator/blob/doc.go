@@ -21,6 +21,10 @@
 // between the jobs of one template. A job therefore costs the hash of the miner
 // tx and one Keccak per level of leaf 0's branch, never the whole tree.
 //
+// Other coins put more behind the nonce, into the miner tx or at the end; what
+// they do is in layout.go, and each layout is held against a published block.
+// A layout that is known and cannot be read is refused by its name.
+//
 // Also here is what decides about a hash: 128-bit network difficulty, and the
 // target a miner is sent, in both of its widths.
 package blob

@@ -33,7 +33,10 @@ func (t *Template) AppendHashing(dst, extra []byte) []byte {
 // leaf 0, is the hash of the tx in version 1, and in version 2 that of
 //
 //	H(prefix) ‖ H(signatures, one zero byte) ‖ zero (32 bytes)
+//
+// Some layouts have three parts in version 1 too, or a word before the prefix.
 func (t *Template) hashRoot(h *hasher, extra []byte) {
+	h.Write(t.domain)
 	n := copy(h.extra[:], extra)
 	if n == 0 {
 		h.Write(t.raw[t.txStart:t.prefixEnd])
@@ -43,7 +46,7 @@ func (t *Template) hashRoot(h *hasher, extra []byte) {
 		h.Write(t.raw[t.ReservedOffset+n : t.prefixEnd])
 	}
 	h.sum(h.root[:])
-	if t.TxVersion == txV2 {
+	if t.threeParts {
 		copy(h.leaf[:], h.root[:])
 		copy(h.leaf[32:], t.nullHash[:])
 		// The last 32 bytes are zero and stay so.

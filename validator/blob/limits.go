@@ -14,7 +14,10 @@ const (
 	MaxExtra = 32_768
 	// MaxReserve is the longest extra nonce: its length is one byte by rule.
 	MaxReserve = 255
+	// maxAsset is the longest name of an asset in an output; the names in use
+	// have three to five letters.
+	maxAsset = 16
 	// MaxTemplate bounds the whole template, in bytes: everything above at its
-	// limit, a key, a tag and an amount for each output, and the header.
-	MaxTemplate = MaxTransactions*32 + MaxOutputs*(MaxVarint+34) + MaxExtra + 256
+	// limit, the longest of outputs, and the header with a price record.
+	MaxTemplate = MaxTransactions*32 + MaxOutputs*(3*MaxVarint+37+maxAsset) + MaxExtra + 512
 )

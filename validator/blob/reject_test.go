@@ -149,9 +149,6 @@ func TestParseLimits(t *testing.T) {
 	if _, err := Parse(CryptoNote, make([]byte, MaxTemplate+1), 0); !errors.Is(err, ErrLimit) {
 		t.Errorf("template above the limit: %v", err)
 	}
-	if _, err := Parse(Type(1), goodSample().bytes(), 12); err == nil {
-		t.Error("an unknown blob type is parsed")
-	}
 	s := goodSample() // everything at its limit fits
 	s.txs, s.txCount, s.amounts = MaxTransactions, MaxTransactions, make([]uint64, MaxOutputs)
 	s.extra = append(nonceField(12), make([]byte, MaxExtra-14)...)
@@ -160,37 +157,26 @@ func TestParseLimits(t *testing.T) {
 	}
 }
 
-func TestType(t *testing.T) {
-	if typ, err := ParseType(CryptoNote.String()); err != nil || typ != CryptoNote {
-		t.Errorf("%v, %v", typ, err)
-	}
-	for _, name := range []string{"", "CryptoNote", "blob type 7"} {
-		if typ, err := ParseType(name); err == nil {
-			t.Errorf("ParseType(%q) = %v", name, typ)
-		}
-	}
-	if Type(7).String() == CryptoNote.String() {
-		t.Error("two types have one name")
-	}
-}
-
 // Whatever parses is written again byte for byte, and hashes as it does when
 // nothing is cached.
 func FuzzParseTemplate(f *testing.F) {
-	f.Add(goodSample().bytes(), 12)
-	f.Add(modernTemplate(f), 17)
+	f.Add(uint8(CryptoNote), goodSample().bytes(), 12)
+	f.Add(uint8(CryptoNote), modernTemplate(f), 17)
+	for _, v := range layoutVectors(f) {
+		f.Add(v.Type, unhex(f, v.Block), 17)
+	}
 	var vectors []daemonVector
 	readVectors(f, "daemon.json", &vectors)
 	for _, v := range vectors {
-		f.Add(unhex(f, v.Template), v.ReserveSize)
+		f.Add(uint8(CryptoNote), unhex(f, v.Template), v.ReserveSize)
 	}
 	old := goodSample()
 	old.version, old.rct, old.outputType, old.amounts = 1, nil, outputKey, []uint64{1, 20, 300}
 	old.extra = append([]byte{extraMergeMining, 2, 0, 1}, nonceField(128)...)
-	f.Add(old.bytes(), 100)
-	f.Add(modernTemplate(f)[:200], 0)
-	f.Fuzz(func(t *testing.T, raw []byte, reserve int) {
-		tpl, err := Parse(CryptoNote, raw, reserve)
+	f.Add(uint8(CryptoNote), old.bytes(), 100)
+	f.Add(uint8(CryptoNote), modernTemplate(f)[:200], 0)
+	f.Fuzz(func(t *testing.T, typ uint8, raw []byte, reserve int) {
+		tpl, err := Parse(Type(typ), raw, reserve)
 		if err != nil {
 			return
 		}

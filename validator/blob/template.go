@@ -18,23 +18,26 @@ type Template struct {
 	Prev         [32]byte // id of the block before
 	Nonce        [4]byte  // as it stands in the template
 
-	TxVersion  uint64 // of the miner tx: 1 or 2
+	TxVersion  uint64 // of the miner tx: 1 or 2 for CryptoNote
 	Height     uint64 // from the miner tx's input
 	UnlockTime uint64 // height from which the reward can be spent
-	Reward     uint64 // sum of the miner tx's outputs, atomic units
+	Reward     uint64 // sum of the miner tx's outputs of the first one's asset, atomic units
 	TxCount    int    // transactions beside the miner tx
 
 	NonceOffset    int // of the nonce, in the template and in the hashing blob
 	ReservedOffset int // of the first reserved byte in the template; 0 when there is none
 	ReserveSize    int // reserved bytes there are: what was asked for or more
 
-	raw       []byte     // the whole template, our own copy
-	txStart   int        // of the miner tx in raw
-	prefixEnd int        // where the hashed prefix of the miner tx ends
-	branch    [][32]byte // siblings of leaf 0 up to the root
-	tail      []byte     // varint of the transactions, the miner tx counted
-	nullHash  [32]byte   // hash of the absent ring signatures of a v2 miner tx
-	hashers   sync.Pool  // *hasher: sponges idle between two calls
+	raw       []byte // the whole template, our own copy
+	txStart   int    // of the miner tx in raw
+	prefixEnd int    // where the hashed prefix of the miner tx ends
+	domain    []byte // hashed before the prefix; most layouts have none
+
+	threeParts bool       // the miner tx's id is the hash of three hashes
+	branch     [][32]byte // siblings of leaf 0 up to the root
+	tail       []byte     // varint of the transactions, the miner tx counted; the uncle
+	nullHash   [32]byte   // hash of the absent ring signatures of a miner tx
+	hashers    sync.Pool  // *hasher: sponges idle between two calls
 }
 
 // Parse reads a block template of the given type in which at least reserve
@@ -43,35 +46,47 @@ type Template struct {
 // unknown length, a needlessly long varint or two extra nonces is refused. The
 // template is copied.
 func Parse(typ Type, template []byte, reserve int) (*Template, error) {
-	if typ != CryptoNote {
-		return nil, fmt.Errorf("block template: %v is not supported", typ)
+	l, ok := layoutOf(typ)
+	if !ok {
+		return nil, fmt.Errorf("block template: %v is unknown", typ)
+	}
+	if err := l.refusal(); err != nil {
+		return nil, fmt.Errorf("block template: %w", err)
 	}
 	if len(template) > MaxTemplate {
 		return nil, fmt.Errorf("block template: %d bytes are %w of %d", len(template), ErrLimit, MaxTemplate)
 	}
 	t := &Template{Type: typ, raw: append([]byte(nil), template...)}
-	if err := t.read(reserve); err != nil {
+	if err := t.read(l, reserve); err != nil {
 		return nil, fmt.Errorf("block template: %w", err)
 	}
 	t.hashers.New = func() any { return &hasher{sponge: newSponge()} }
 	return t, nil
 }
 
-func (t *Template) read(reserve int) error {
+func (t *Template) read(l *layout, reserve int) error {
 	c := &cursor{buf: t.raw}
 	t.Major = uint8(c.varint("major version", maxHeaderMajor))
+	if c.err == nil && !l.majors.has(uint64(t.Major)) {
+		c.fail("header", fmt.Errorf("block version %d: %w: %s is read for version %v", t.Major, ErrRule, l.name, l.majors))
+	}
 	t.Minor = uint8(c.varint("minor version", maxHeaderMajor))
 	t.Timestamp = c.varint("timestamp", math.MaxUint64)
 	copy(t.Prev[:], c.bytes("previous block id", 32))
 	t.NonceOffset = c.pos
 	copy(t.Nonce[:], c.bytes("nonce", nonceSize))
+	c.bytes("price record or signature", l.behind)
 
-	tx := readMinerTx(c)
+	tx := readMinerTx(c, l)
 	t.TxVersion, t.Height, t.UnlockTime, t.Reward = tx.version, tx.height, tx.unlock, tx.reward
 	t.txStart, t.prefixEnd = tx.start, tx.prefixEnd
 
 	t.TxCount = int(c.varint("transaction count", MaxTransactions))
 	ids := c.bytes("transaction ids", 32*t.TxCount)
+	var uncle []byte
+	if l.uncle {
+		uncle = c.bytes("uncle", 32)
+	}
 	if c.err == nil && c.left() != 0 {
 		c.fail("end", fmt.Errorf("%d %w", c.left(), ErrTrailing))
 	}
@@ -89,7 +104,8 @@ func (t *Template) read(reserve int) error {
 	}
 	s := newSponge()
 	t.branch = leftBranch(s, leaves)
-	t.tail = AppendVarint(nil, uint64(t.TxCount)+1)
+	t.tail = append(AppendVarint(nil, uint64(t.TxCount)+1), uncle...)
+	t.domain, t.threeParts = []byte(l.domain), l.threeParts(t.TxVersion)
 	t.nullHash = Keccak256([]byte{rctNull})
 	return nil
 }

@@ -169,24 +169,31 @@ func TestRecordedDaemon(t *testing.T) {
 func plainHashing(t testing.TB, tpl *Template, extra []byte) []byte {
 	t.Helper()
 	block := tpl.AppendBlock(nil, extra, binary.LittleEndian.Uint32(tpl.Nonce[:]))
-	again, err := Parse(CryptoNote, block, len(extra))
+	again, err := Parse(tpl.Type, block, len(extra))
 	if err != nil {
 		t.Fatalf("own block: %v", err)
 	}
+	uncle := block[len(block):]
+	if tpl.Type == MasariUncle {
+		uncle = block[len(block)-32:]
+	}
 	leaves := make([][32]byte, 1+again.TxCount)
-	ids := block[len(block)-32*again.TxCount:]
+	ids := block[len(block)-len(uncle)-32*again.TxCount:]
 	for i := range again.TxCount {
 		copy(leaves[1+i][:], ids[32*i:])
 	}
 	prefix := Keccak256(block[again.txStart:again.prefixEnd])
+	if tpl.Type == Ryo {
+		prefix = Keccak256([]byte("ryo-currency"), block[again.txStart:again.prefixEnd])
+	}
 	leaves[0] = prefix
-	if again.TxVersion == 2 {
+	if again.TxVersion >= 2 || tpl.Type == MasariUncle {
 		null := Keccak256([]byte{0})
 		leaves[0] = Keccak256(prefix[:], null[:], make([]byte, 32))
 	}
 	root := plainTree(leaves)
 	out := append(slices.Clone(block[:again.txStart]), root[:]...)
-	return AppendVarint(out, uint64(again.TxCount)+1)
+	return append(AppendVarint(out, uint64(again.TxCount)+1), uncle...)
 }
 
 func TestHashingAgainstPlain(t *testing.T) {
