@@ -274,3 +274,56 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		t.Fatal("the panic was not counted")
 	}
 }
+
+// TestSubmitsAreServedDuringFanout stops a walk between two slices, where a
+// session whose turn has not come submits and is answered before its job.
+func TestSubmitsAreServedDuringFanout(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Loops, c.FanoutSlice = 1, time.Nanosecond })
+	r.offer(false)
+	var clients []*client
+	for range 40 { // a slice is at least eight sessions
+		c := r.dial()
+		c.login(r, "")
+		clients = append(clients, c)
+	}
+	l := r.server.allLoops()[0]
+	// A walk is said to be running, so that publishing does not begin one, and
+	// its first slice is made by hand, with nobody to continue it.
+	var left bool
+	r.onLoop(l, func() { l.fan.running = true })
+	r.offer(true)      // same parent: work on the old template stays good
+	last := clients[0] // newest sessions are in front
+	r.onLoop(l, func() {
+		l.fanBegin()
+		session := l.fan.cursor
+		until := time.Now().Add(-time.Second)
+		l.fan.newest[0] = r.pool.Board().Current()
+		for n := 1; ; n++ {
+			l.fanOne(session)
+			session = session.next
+			if sliceOver(n, until) {
+				break
+			}
+		}
+		l.fan.cursor = session
+		left = session != nil
+	})
+	if !left {
+		t.Fatal("one slice was enough for everybody")
+	}
+	last.submit(1, 10_000)
+	if a := last.next(); a.Result == nil || a.Result.Status != "OK" {
+		t.Fatalf("the job came before the answer: %s", a.line)
+	}
+	r.onLoop(l, l.fanStep)
+	for _, c := range clients {
+		if j := c.next(); j.Method != "job" {
+			t.Fatalf("no job: %s", j.line)
+		}
+	}
+	r.eventually("the walk ends", func() bool {
+		var running bool
+		r.onLoop(l, func() { running = l.fan.running })
+		return !running
+	})
+}
