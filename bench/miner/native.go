@@ -2,67 +2,53 @@ package miner
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/assay-pool/assay/bench/xmrig"
 	"github.com/assay-pool/assay/native/algo"
-	"github.com/assay-pool/assay/native/randomx"
+	"github.com/assay-pool/assay/native/pow"
 )
 
 // Native hashes with this project's own native packages. Miners of one process
 // share it, and with it RandomX's caches and datasets.
-type Native struct{ rx *randomx.Manager }
+type Native struct{ engines pow.Engines }
 
-// NewNative hashes over a manager, which stays the caller's to close, after
-// every miner has ended.
-func NewNative(rx *randomx.Manager) *Native { return &Native{rx} }
+// NewNative hashes over engines, which stay the caller's to close, after every
+// miner has ended.
+func NewNative(engines pow.Engines) *Native { return &Native{engines} }
 
 // Prepare announces the job's seeds and waits until the current one is usable.
+// XMRig is told only what is supported, so a pool that sends another algorithm
+// broke a rule before this is reached.
 func (n *Native) Prepare(ctx context.Context, owner string, job *xmrig.Job) error {
-	if err := supported(job.Algo); err != nil {
+	if err := n.engines.Supports(job.Algo); err != nil {
 		return err
 	}
-	n.rx.Announce(owner, job.Seed, job.NextSeed)
-	return n.rx.Wait(ctx, job.Seed)
-}
-
-// supported is the switch over families. XMRig is told only what is supported,
-// so a pool that sends another algorithm broke a rule before this is reached.
-func supported(a algo.ID) error {
-	switch a.Family() {
-	case algo.RandomX:
-		return randomx.Supports(a)
-	case algo.CryptoNight:
-		return fmt.Errorf("the miner does not hash %s: it has no CryptoNight kernels", a)
+	if !job.Algo.NeedsSeed() {
+		return nil
 	}
-	return fmt.Errorf("the miner does not know the algorithm %s", a)
+	n.engines.RandomX.Announce(owner, job.Seed, job.NextSeed)
+	return n.engines.RandomX.Wait(ctx, job.Seed)
 }
 
 // NewHasher makes a worker for one thread. The memory of its virtual machines
-// is taken at the first hash.
+// and scratchpads is taken at the first hash.
 func (n *Native) NewHasher() (Hasher, error) {
-	worker, err := n.rx.NewWorker()
+	worker, err := n.engines.NewWorker()
 	if err != nil {
-		return nil, fmt.Errorf("randomx worker: %w", err)
+		return nil, err
 	}
-	return &nativeHasher{n.rx, worker}, nil
+	return nativeHasher{worker}, nil
 }
 
-type nativeHasher struct {
-	rx     *randomx.Manager
-	worker *randomx.Worker
-}
+type nativeHasher struct{ *pow.Worker }
 
-func (h *nativeHasher) Hash(a algo.ID, seed [32]byte, _ uint64, in []byte, lens []uint32, out []byte) error {
-	if err := supported(a); err != nil {
-		return err
+func (h nativeHasher) Hash(a algo.ID, seed [32]byte, height uint64, in []byte, lens []uint32, out []byte) error {
+	key := pow.Key{Algo: a}
+	if a.NeedsSeed() {
+		key.Seed = seed
 	}
-	epoch, err := h.rx.Acquire(seed)
-	if err != nil {
-		return err
+	if a.NeedsHeight() {
+		key.Height = height
 	}
-	defer epoch.Release()
-	return h.worker.Hash(epoch, in, lens, out)
+	return h.Worker.Hash(key, in, lens, out)
 }
-
-func (h *nativeHasher) Close() { h.worker.Close() }

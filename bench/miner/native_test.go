@@ -12,6 +12,7 @@ import (
 
 	"github.com/assay-pool/assay/bench/xmrig"
 	"github.com/assay-pool/assay/native/algo"
+	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/native/randomx"
 )
 
@@ -39,7 +40,7 @@ func TestNativeVectors(t *testing.T) {
 	if err := json.Unmarshal(raw, &vectors); err != nil || len(vectors) < 4 {
 		t.Fatal(len(vectors), err)
 	}
-	native := NewNative(light(t))
+	native := NewNative(pow.Engines{RandomX: light(t)})
 	h, err := native.NewHasher()
 	if err != nil {
 		t.Fatal(err)
@@ -76,8 +77,8 @@ func TestNativeVectors(t *testing.T) {
 }
 
 func TestNativeRefuses(t *testing.T) {
-	native := NewNative(light(t))
-	for id, want := range map[algo.ID]string{algo.CN1: "no CryptoNight kernels", algo.Unknown: "does not know", algo.RX2: "rx/2"} {
+	native := NewNative(pow.Engines{RandomX: light(t)})
+	for id, want := range map[algo.ID]string{algo.CN1: "cn/1 needs CryptoNight", algo.Unknown: "not an algorithm", algo.RX2: "rx/2"} {
 		if err := native.Prepare(t.Context(), "test", &xmrig.Job{Algo: id}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v", id, err)
 		}
@@ -98,7 +99,7 @@ func TestNativeRefuses(t *testing.T) {
 // Two miners over one manager find real shares; each is hashed again.
 func TestNativeMines(t *testing.T) {
 	rx := light(t)
-	native := NewNative(rx)
+	native := NewNative(pow.Engines{RandomX: rx})
 	p := newPool(t)
 	p.judgeBy = func(seed [32]byte, blob []byte) (digest [32]byte) {
 		h, err := native.NewHasher()

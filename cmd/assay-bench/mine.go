@@ -14,6 +14,8 @@ import (
 	"github.com/assay-pool/assay/cmd/internal/options"
 	"github.com/assay-pool/assay/native/algo"
 	"github.com/assay-pool/assay/native/cpu"
+	"github.com/assay-pool/assay/native/cryptonight"
+	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/native/randomx"
 )
 
@@ -123,9 +125,16 @@ func (f *mineFlags) mineOn(ctx context.Context, address string, info *cpu.Info, 
 	if err := rx.SelfTest(); err != nil {
 		return err
 	}
+	cn, err := cryptonight.New(cryptonight.Config{CPU: info, Log: log})
+	if err != nil {
+		return err
+	}
 	m, err := miner.New(miner.Config{
-		Pool:    xmrig.Config{Addr: address, Login: f.user, Pass: f.pass, RigID: f.rig, Algos: []algo.ID{algo.RX0}},
-		Hashers: miner.NewNative(rx), Threads: f.threads, Batch: f.batch,
+		Pool: xmrig.Config{
+			Addr: address, Login: f.user, Pass: f.pass, RigID: f.rig,
+			Algos: append([]algo.ID{algo.RX0}, cryptonight.Algorithms()...),
+		},
+		Hashers: miner.NewNative(pow.Engines{RandomX: rx, CryptoNight: cn}), Threads: f.threads, Batch: f.batch,
 		Accepted: f.shares, Failures: f.retries, Log: log,
 	})
 	if err != nil {

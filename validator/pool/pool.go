@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/assay-pool/assay/native/algo"
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/coin"
 	"github.com/assay-pool/assay/validator/job"
@@ -67,7 +68,8 @@ type Chain interface {
 type Verifier interface{ Submit(*verify.Share) }
 
 // Config of a Pool. Every interface is required, but for Seeds and Chain where
-// the coin has no algorithm that needs a seed.
+// the coin has no algorithm that needs a seed. Zero values take the defaults
+// named.
 type Config struct {
 	Name   string
 	Coin   *coin.Profile
@@ -78,10 +80,11 @@ type Config struct {
 	Seeds    Seeds
 	Chain    Chain
 	Verifier Verifier
+	Supports func(algo.ID) error // whether the node can hash it; nil = anything
 
 	JobsPerSession int           // jobs a session may still submit for; 8
 	Templates      int           // templates that stay valid; 8
-	StaleGrace     time.Duration // credit for work on a replaced parent; 4 s
+	StaleGrace     time.Duration // credit for work on a replaced parent; 0 is none
 	TemplateMaxAge time.Duration // older templates are no work; 10 min
 	SeedWait       time.Duration // longest wait for a cache before a template is given up; 2 min
 	SubmitTimeout  time.Duration // longest effort to place a block; 30 s
@@ -109,14 +112,48 @@ type Pool struct {
 	cancel      context.CancelFunc
 }
 
+// Defaults of Config: eight jobs and templates are what MoneroOcean's pool
+// keeps (10) and Snipa22's (8, 4); ten minutes are five Monero blocks, after
+// which a template is not worth anybody's power; a slow machine fills a cache
+// in seconds, so two minutes mean that it never will; a block that has not been
+// placed within 30 s has been overtaken; real chains have one block on its way,
+// a regtest chain at difficulty 1 one in every share; 65,536 wallets, at about
+// 300 bytes, are more than any one pool has had.
+const (
+	DefaultJobsPerSession = 8
+	DefaultTemplates      = 8
+	DefaultTemplateMaxAge = 10 * time.Minute
+	DefaultSeedWait       = 2 * time.Minute
+	DefaultSubmitTimeout  = 30 * time.Second
+	DefaultSubmissions    = 16
+	DefaultAddresses      = 65536
+)
+
+func (c *Config) setDefaults() {
+	orDefault(&c.JobsPerSession, DefaultJobsPerSession)
+	orDefault(&c.Templates, DefaultTemplates)
+	orDefault(&c.TemplateMaxAge, DefaultTemplateMaxAge)
+	orDefault(&c.SeedWait, DefaultSeedWait)
+	orDefault(&c.SubmitTimeout, DefaultSubmitTimeout)
+	orDefault(&c.Submissions, DefaultSubmissions)
+	orDefault(&c.Addresses, DefaultAddresses)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func orDefault[T int | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
 // New makes a pool with no template yet.
 func New(cfg Config) (*Pool, error) {
 	if cfg.Ledger == nil || cfg.Blocks == nil || cfg.Verifier == nil || cfg.Coin == nil {
 		return nil, errors.New("pool: ledger, blocks, verifier and coin are required")
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg.setDefaults()
 	addresses, err := coin.NewAddressCache(cfg.Coin, cfg.Addresses)
 	if err != nil {
 		return nil, fmt.Errorf("pool %s: address cache: %w", cfg.Name, err)
@@ -126,7 +163,7 @@ func New(cfg Config) (*Pool, error) {
 		board: job.NewBoard(job.BoardConfig{
 			Keep: cfg.Templates, Grace: cfg.StaleGrace, MaxAge: cfg.TemplateMaxAge,
 		}),
-		submissions: make(chan struct{}, max(cfg.Submissions, 1)),
+		submissions: make(chan struct{}, cfg.Submissions),
 	}
 	p.metrics = newMetrics(cfg.Registerer, cfg.Name, p.board, addresses)
 	p.ctx, p.cancel = context.WithCancel(context.Background())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/assay-pool/assay/native/algo"
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/job/jobtest"
@@ -154,6 +156,19 @@ func TestAcceptPublishesWhenTheSeedIsReady(t *testing.T) {
 	if err := p.Accept(ctx, &liar); !errors.As(err, &refusal) || len(published) != 1 {
 		t.Errorf("another seed for the same height: %v", err)
 	}
+	// An algorithm the node has no kernel for is refused by name.
+	without, err := pool.New(pool.Config{
+		Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Verifier: verifier{w}, Seeds: w, Chain: w,
+		Supports: func(a algo.ID) error { return errors.New(a.String() + " is not built in") },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer without.Close(ctx)
+	if err := without.Accept(ctx, offer); !errors.As(err, &refusal) || refusal.Reason != "algorithm" || !strings.Contains(err.Error(), "rx/0") {
+		t.Errorf("an algorithm without a kernel: %v", err)
+	}
+
 	// Garbage leaves the board as it was.
 	bad := *offer
 	bad.Height++

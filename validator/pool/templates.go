@@ -27,6 +27,13 @@ func (p *Pool) Accept(ctx context.Context, offer *job.Offer) error {
 		p.metrics.refused(err)
 		return err
 	}
+	if p.cfg.Supports != nil {
+		if err := p.cfg.Supports(t.Algo); err != nil {
+			err = &job.Refusal{Reason: "algorithm", Detail: err.Error()}
+			p.metrics.refused(err)
+			return err
+		}
+	}
 	if t.Algo.NeedsSeed() {
 		if err := p.readySeed(ctx, t, offer.SeedHeight); err != nil {
 			p.metrics.refused(err)

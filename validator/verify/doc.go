@@ -7,7 +7,7 @@
 //	                       shed ───────────▶ Sink.Judged, exactly once a share
 //
 // The queue is bounded, and a block candidate never waits behind a plain
-// share. A batch holds shares of one [Key] only (algorithm, seed or height), so
+// share. A batch holds shares of one pow.Key only (algorithm, seed or height), so
 // that a kernel can interleave them. A share that has waited longer than the
 // deadline is shed, not hashed: its miner would have given up on the answer.
 //

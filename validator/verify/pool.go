@@ -11,22 +11,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-pool/assay/native/cpu"
+	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/validator"
 )
 
-// Hasher computes batches on one OS thread. Errors are for the whole batch.
+// Hasher computes batches on one OS thread; [pow.Worker] is the real one.
+// Errors are for the whole batch.
 type Hasher interface {
 	// Batch says how many shares of a key one call takes at best, and whether
 	// a batch gains enough by being full to wait for it.
-	Batch(Key) (width int, wait bool)
+	Batch(pow.Key) (width int, wait bool)
 	// Hash hashes the concatenated inputs in, of the given lengths, to out, 32
-	// bytes each. ErrEpoch when the key's seed is not resident.
-	Hash(key Key, in []byte, lens []uint32, out []byte) error
+	// bytes each. [pow.ErrEpoch] when the key's seed is not resident.
+	Hash(key pow.Key, in []byte, lens []uint32, out []byte) error
 	Close()
 }
-
-// ErrEpoch is a key whose seed is not resident: its shares are shed.
-var ErrEpoch = errors.New("the seed's epoch is not resident")
 
 // Config of a Pool. Zero values take the defaults named.
 type Config struct {
@@ -151,7 +150,7 @@ func (p *Pool) run(id int, started chan<- error) {
 	defer hasher.Close()
 	started <- nil
 	w := worker{pool: p, hasher: hasher}
-	rule := func(key Key) (int, time.Duration) {
+	rule := func(key pow.Key) (int, time.Duration) {
 		width, wait := hasher.Batch(key)
 		if !wait {
 			return max(width, 1), 0

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
+	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/blob"
 	"github.com/assay-pool/assay/validator/job"
@@ -28,13 +29,13 @@ type sha struct {
 	fail  error
 
 	mu      sync.Mutex
-	batches [][]verify.Key
+	batches [][]pow.Key
 	hashed  map[string]int // blobs, and how often
 }
 
-func (h *sha) Batch(verify.Key) (int, bool) { return h.width, false }
+func (h *sha) Batch(pow.Key) (int, bool) { return h.width, false }
 
-func (h *sha) Hash(key verify.Key, in []byte, lens []uint32, out []byte) error {
+func (h *sha) Hash(key pow.Key, in []byte, lens []uint32, out []byte) error {
 	if h.gate != nil {
 		<-h.gate
 	}
@@ -43,7 +44,7 @@ func (h *sha) Hash(key verify.Key, in []byte, lens []uint32, out []byte) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var keys []verify.Key
+	var keys []pow.Key
 	for i, n := range lens {
 		sum := sha256.Sum256(in[:n])
 		copy(out[32*i:], sum[:])
@@ -282,7 +283,7 @@ func TestHashErrorsShed(t *testing.T) {
 		err  error
 		want validator.Verdict
 	}{
-		{verify.ErrEpoch, validator.ShedEpoch},
+		{pow.ErrEpoch, validator.ShedEpoch},
 		{errors.New("no memory"), validator.ShedError},
 	} {
 		j := newJudge(1)

@@ -3,6 +3,8 @@ package verify
 import (
 	"sync"
 	"time"
+
+	"github.com/assay-pool/assay/native/pow"
 )
 
 // class is an order of service; lower is served first.
@@ -18,7 +20,7 @@ func (c class) String() string { return [classes]string{"candidate", "share"}[c]
 
 // lane is the waiting shares of one class and one key, oldest first.
 type lane struct {
-	key    Key
+	key    pow.Key
 	shares []*Share
 	head   int
 }
@@ -88,7 +90,7 @@ func (q *queue) push(s *Share) (ok, closed bool) {
 
 // lane finds or makes the lane of a key. There are as many as seeds in use: a
 // handful, so a list beats a map. mu is held.
-func (q *queue) lane(c class, key Key) *lane {
+func (q *queue) lane(c class, key pow.Key) *lane {
 	for _, l := range q.lanes[c] {
 		if l.key == key {
 			return l
@@ -125,7 +127,7 @@ func (q *queue) next() (*lane, class) {
 
 // batchRule says how many shares of a key make a batch, and how long a batch
 // may wait to fill.
-type batchRule func(Key) (width int, wait time.Duration)
+type batchRule func(pow.Key) (width int, wait time.Duration)
 
 // take blocks until there is work and appends a batch of one key to dst. It
 // returns an empty batch once the queue is closed and drained. fill is asked

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/assay-pool/assay/native/algo"
+	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/validator/job"
 )
 
@@ -18,7 +19,7 @@ func queued(t *job.Template, nonce uint32, age time.Duration) *Share {
 }
 
 func fixed(width int, wait time.Duration) batchRule {
-	return func(Key) (int, time.Duration) { return width, wait }
+	return func(pow.Key) (int, time.Duration) { return width, wait }
 }
 
 func nonces(batch []*Share) []uint32 {

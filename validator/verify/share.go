@@ -3,7 +3,7 @@ package verify
 import (
 	"time"
 
-	"github.com/assay-pool/assay/native/algo"
+	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/job"
 )
@@ -40,16 +40,9 @@ type Sink interface{ Judged(*Share) }
 // Origin is who asked, and must be answered.
 type Origin interface{ Reply(*Share) }
 
-// Key is what shares must have in common to be hashed in one batch.
-type Key struct {
-	Algo   algo.ID
-	Seed   [32]byte // zero unless the algorithm needs a seed
-	Height uint64   // zero unless the algorithm depends on the height
-}
-
-// KeyOf is the key of a template's shares.
-func KeyOf(t *job.Template) Key {
-	key := Key{Algo: t.Algo}
+// KeyOf is what the template's shares have in common.
+func KeyOf(t *job.Template) pow.Key {
+	key := pow.Key{Algo: t.Algo}
 	if t.Algo.NeedsSeed() {
 		key.Seed = t.Seed
 	}

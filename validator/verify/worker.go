@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/blob"
 	"github.com/assay-pool/assay/validator/job"
@@ -94,7 +95,7 @@ func (w *worker) shedLate(now time.Time) {
 // fail sheds a batch that could not be hashed.
 func (w *worker) fail(err error) {
 	verdict := validator.ShedError
-	if errors.Is(err, ErrEpoch) {
+	if errors.Is(err, pow.ErrEpoch) {
 		verdict = validator.ShedEpoch
 	}
 	if now := time.Now(); now.Sub(w.logged) >= failLogGap {

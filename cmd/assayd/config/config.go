@@ -25,18 +25,19 @@ type Config struct {
 
 // Hashing is the hash workers' part.
 type Hashing struct {
-	Workers      int // 0 = cores − loops
-	Loops        int // 0 = by cores
-	Pin          bool
-	CPUDisable   []string
-	HugePages    bool
-	RandomXMode  string
-	BuildThreads int
-	Caches       int
-	QueueShares  int
-	Candidates   int
-	Deadline     time.Duration
-	BatchWait    time.Duration
+	Workers          int // 0 = cores − loops
+	Loops            int // 0 = by cores
+	Pin              bool
+	CPUDisable       []string
+	HugePages        bool
+	RandomXMode      string
+	CryptoNightWidth int // 0 = by the machine
+	BuildThreads     int
+	Caches           int
+	QueueShares      int
+	Candidates       int
+	Deadline         time.Duration
+	BatchWait        time.Duration
 }
 
 // Network is the miners' side.

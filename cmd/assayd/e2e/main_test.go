@@ -8,7 +8,11 @@ import (
 	"testing"
 
 	"github.com/assay-pool/assay/bench/miner"
+	// The node's code is a dependency, so that go test runs anew when it changes.
+	_ "github.com/assay-pool/assay/cmd/assayd/config"
+	_ "github.com/assay-pool/assay/cmd/assayd/node"
 	"github.com/assay-pool/assay/native/cpu"
+	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/native/randomx"
 )
 
@@ -43,7 +47,7 @@ func run(m *testing.M) int {
 		return failed("start RandomX", err)
 	}
 	defer epochs.Close()
-	hashers = miner.NewNative(epochs)
+	hashers = miner.NewNative(pow.Engines{RandomX: epochs})
 	return m.Run()
 }
 

@@ -19,6 +19,10 @@ func (n *Node) banner(out io.Writer, loops, workers int) {
 	}
 	status := n.epochs.Status()
 	line("RANDOMX", "%s; %s", status.Library, status.Reason)
+	line("CRYPTONIGHT", "kernel %v", n.cryptonight.Kernel())
+	for kernel, err := range n.cryptonight.Refused() {
+		line("", "kernel %v refused: %v", kernel, err)
+	}
 	pin := "pinned"
 	if !n.cfg.Hashing.Pin || pinned(n.cpu.CPUs, workers) == nil {
 		pin = "not pinned"

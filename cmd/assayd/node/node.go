@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,6 +16,8 @@ import (
 	"github.com/assay-pool/assay/cluster/store"
 	"github.com/assay-pool/assay/cmd/assayd/config"
 	"github.com/assay-pool/assay/native/cpu"
+	"github.com/assay-pool/assay/native/cryptonight"
+	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/native/randomx"
 	"github.com/assay-pool/assay/netio/admin"
 	"github.com/assay-pool/assay/netio/server"
@@ -30,14 +31,15 @@ type Node struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 
-	cpu    *cpu.Info
-	epochs *randomx.Manager
-	redis  *store.Managed // nil with --redis
-	store  *store.Store
-	verify *verify.Pool
-	pools  []*poolNode
-	server *server.Server
-	admin  *admin.Server
+	cpu         *cpu.Info
+	epochs      *randomx.Manager
+	cryptonight *cryptonight.Engine
+	redis       *store.Managed // nil with --redis
+	store       *store.Store
+	verify      *verify.Pool
+	pools       []*poolNode
+	server      *server.Server
+	admin       *admin.Server
 
 	adminDone chan struct{}      // closed when the admin port is closed
 	follow    context.CancelFunc // ends the daemon clients
@@ -138,10 +140,14 @@ func (n *Node) startHashing(workers int) error {
 	if err := n.epochs.SelfTest(); err != nil {
 		return fmt.Errorf("RandomX self-test: %w", err)
 	}
+	n.cryptonight, err = cryptonight.New(cryptonight.Config{CPU: n.cpu, Width: h.CryptoNightWidth, Log: n.log})
+	if err != nil {
+		return fmt.Errorf("CryptoNight: %w", err)
+	}
 	cfg := verify.Config{
 		Workers: workers, Queue: h.QueueShares, Candidates: h.Candidates,
 		Deadline: h.Deadline, BatchWait: h.BatchWait,
-		NewHasher: func(int) (verify.Hasher, error) { return verify.NewNative(n.epochs) },
+		NewHasher: func(int) (verify.Hasher, error) { return n.engines().NewWorker() },
 		Log:       n.log, Registerer: n.registry,
 	}
 	if h.Pin {
@@ -151,6 +157,10 @@ func (n *Node) startHashing(workers int) error {
 		return fmt.Errorf("hash workers: %w", err)
 	}
 	return nil
+}
+
+func (n *Node) engines() pow.Engines {
+	return pow.Engines{RandomX: n.epochs, CryptoNight: n.cryptonight}
 }
 
 // pinned gives each worker a CPU, from the last one down: the first are where
@@ -258,7 +268,3 @@ func (n *Node) Stop() error {
 	}
 	return errors.Join(errs...)
 }
-
-// seedWait bounds how long a template may wait for its cache: the slowest
-// machine fills one in seconds, so two minutes mean that it never will.
-const seedWait = 2 * time.Minute

@@ -54,21 +54,11 @@ func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, erro
 		Ledger: books{p.ledger}, Blocks: chain{p.daemons}, Chain: chain{p.daemons},
 		Seeds: n.epochs, Verifier: n.verify,
 		JobsPerSession: cfg.Jobs, Templates: cfg.Templates, StaleGrace: cfg.StaleGrace,
-		TemplateMaxAge: cfg.TemplateMaxAge, SeedWait: seedWait, SubmitTimeout: cfg.SubmitTimeout,
-		Submissions: submissions, Addresses: addresses, Log: n.log, Registerer: n.registry,
+		TemplateMaxAge: cfg.TemplateMaxAge, SubmitTimeout: cfg.SubmitTimeout,
+		Supports: n.engines().Supports, Log: n.log, Registerer: n.registry,
 	})
 	return p, err
 }
-
-const (
-	// submissions is the number of blocks that may be on their way to the
-	// daemons at once. Real chains have one; a regtest chain at difficulty 1
-	// has a block in every share.
-	submissions = 16
-	// addresses is the number of address checks remembered, about 300 bytes
-	// each: more wallets than any one pool has had.
-	addresses = 65536
-)
 
 // follow takes templates until ctx ends.
 func (p *poolNode) follow(ctx context.Context) error {
