@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/assay-pool/assay/cluster/ledger"
 	"github.com/assay-pool/assay/cmd/assayd/config"
@@ -96,11 +97,18 @@ func (p *poolNode) ledgerReady() error {
 // close finishes blocks on their way, then writes what the ledger still holds.
 func (p *poolNode) close(ctx context.Context) error {
 	var errs []error
+	// A daemon that hangs must not take the ledger's time to write: blocks get
+	// half of what is left.
+	blocks, cancel := context.WithCancel(ctx)
+	if deadline, ok := ctx.Deadline(); ok {
+		blocks, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+	}
+	defer cancel()
 	if p.pool != nil {
-		p.pool.Close(ctx)
+		p.pool.Close(blocks)
 	}
 	if p.daemons != nil {
-		errs = append(errs, p.daemons.Close(ctx))
+		errs = append(errs, p.daemons.Close(blocks))
 	}
 	if p.ledger != nil {
 		errs = append(errs, p.ledger.Close(ctx))
