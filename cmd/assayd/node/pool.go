@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/assay-pool/assay/cluster/ledger"
@@ -16,6 +17,7 @@ import (
 
 // poolNode is one pool with what belongs to it alone.
 type poolNode struct {
+	log     *slog.Logger
 	cfg     *config.Pool
 	ledger  *ledger.Ledger
 	daemons *daemon.Client
@@ -29,7 +31,7 @@ func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, erro
 	if err != nil {
 		return nil, err
 	}
-	p := &poolNode{cfg: cfg}
+	p := &poolNode{cfg: cfg, log: n.log}
 	p.ledger, err = ledger.Open(ctx, ledger.Config{
 		Store: n.store, Pool: cfg.Name, Node: nodeName(),
 		FlushInterval: n.cfg.Redis.FlushInterval, SettleTimeout: n.cfg.Redis.SettleTimeout,
@@ -108,7 +110,10 @@ func (p *poolNode) close(ctx context.Context) error {
 		p.pool.Close(blocks)
 	}
 	if p.daemons != nil {
-		errs = append(errs, p.daemons.Close(blocks))
+		if err := p.daemons.Close(blocks); err != nil {
+			// The block is placed; only a further daemon does not have it yet.
+			p.log.Warn("a block was not offered to every daemon before the end", "pool", p.cfg.Name, "err", err)
+		}
 	}
 	if p.ledger != nil {
 		errs = append(errs, p.ledger.Close(ctx))
