@@ -5,8 +5,6 @@ import (
 	"io"
 	"os"
 	"strings"
-
-	"github.com/assay-pool/assay/native/cpu"
 )
 
 // banner prints what the node found and chose, in XMRig's manner.
@@ -17,8 +15,9 @@ func (n *Node) banner(out io.Writer, loops, workers int) {
 	for _, l := range n.cpu.Banner() {
 		fmt.Fprintln(out, l)
 	}
-	status := n.epochs.Status()
-	line("RANDOMX", "%s; %s", status.Library, status.Reason)
+	for _, l := range n.epochs.Banner(workers) {
+		fmt.Fprintln(out, l)
+	}
 	line("CRYPTONIGHT", "kernel %v", n.cryptonight.Kernel())
 	for kernel, err := range n.cryptonight.Refused() {
 		line("", "kernel %v refused: %v", kernel, err)
@@ -28,15 +27,7 @@ func (n *Node) banner(out io.Writer, loops, workers int) {
 		pin = "not pinned"
 	}
 	line("WORKERS", "%d hash threads (%s), %d event loops, %d cores", workers, pin, loops, n.cpu.Cores)
-	if hint := cpu.HugePages().Hint(hugePages(status.MaxDatasets, workers)); hint != "" && n.cfg.Hashing.HugePages {
-		line("", "%s", hint)
-	}
 }
-
-// hugePages is the number of 2 MiB pages a node can use: 128 a cache, three of
-// them, 1040 a dataset, one a worker's scratchpad (RandomX specification,
-// tables 1 and 7).
-func hugePages(datasets, workers int) int { return 3*128 + datasets*1040 + workers }
 
 // ports prints where miners connect, as bound.
 func (n *Node) ports(out io.Writer) {
