@@ -9,7 +9,7 @@
 #endif
 #include <sys/mman.h>
 
-#include "code.h"
+#include "compile.h"
 
 enum { PAGE = 4096 };
 
@@ -17,14 +17,20 @@ _Static_assert(sizeof(struct assay_cn_code) <= PAGE, "a program fits a page");
 
 // make_executable compiles into page and seals it. Hardened systems refuse
 // the last step (SELinux execmem, MDWE, PaX): then the program is interpreted.
-static cn_program_fn make_executable(const assay_cn_code *code, uint8_t *page) {
-	const uint64_t entry = assay_cn_compile(code, code->kernel >= ASSAY_CN_VAES512, page, PAGE);
-	if (!entry || mprotect(page, PAGE, PROT_READ | PROT_EXEC))
-		return NULL;
-	cn_program_fn fn;
-	uint8_t *at = page + entry;
-	memcpy(&fn, &at, sizeof fn); // ISO C has no cast from data to function
-	return fn;
+static void make_executable(assay_cn_code *code, uint8_t *page) {
+	cn_writer w = {page, 0, PAGE};
+	uint64_t group = 0;
+	const int has_avx2 = code->kernel >= ASSAY_CN_AVX2;
+	if (has_avx2)
+		group = assay_cn_compile_group(code, code->kernel >= ASSAY_CN_VAES512, &w);
+	const uint64_t lane = assay_cn_compile_lane(code, &w);
+	if (w.at > PAGE || mprotect(page, PAGE, PROT_READ | PROT_EXEC))
+		return;
+	uint8_t *at = page + lane;
+	memcpy(&code->run_lane, &at, sizeof at); // ISO C has no cast from data to function
+	at = page + group;
+	if (has_avx2)
+		memcpy(&code->run_group, &at, sizeof at);
 }
 
 int32_t assay_cn_code_new(uint32_t algo, uint64_t height, uint32_t kernel, uint32_t jit, assay_cn_code **out) {
@@ -45,8 +51,8 @@ int32_t assay_cn_code_new(uint32_t algo, uint64_t height, uint32_t kernel, uint3
 		assay_cn_code_free(code);
 		return ASSAY_CN_ERR_CODE;
 	}
-	if (jit == ASSAY_CN_JIT_ON && kernel >= ASSAY_CN_AVX2)
-		code->run = make_executable(code, map + PAGE);
+	if (jit == ASSAY_CN_JIT_ON)
+		make_executable(code, map + PAGE);
 	*out = code;
 	return ASSAY_CN_OK;
 }
@@ -56,4 +62,4 @@ void assay_cn_code_free(assay_cn_code *code) {
 		munmap(code, code->mapped);
 }
 
-int32_t assay_cn_code_compiled(const assay_cn_code *code) { return code && code->run; }
+int32_t assay_cn_code_compiled(const assay_cn_code *code) { return code && code->run_lane; }

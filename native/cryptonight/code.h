@@ -1,10 +1,11 @@
 // The random programs of cn/r and cn/wow.
 //
-//	height ─BLAKE-256 stream─▶ generator ─▶ ≤ 70 instructions ─▶ compiler ─▶ machine code
-//	                                                         └─▶ interpreter (no executable page, no AVX2)
+//	height ─BLAKE-256 stream─▶ generator ─▶ ≤ 70 instructions ─┬▶ vector code, eight lanes a run (AVX2)
+//	                                                            ├▶ scalar code, one lane a run
+//	                                                            └▶ interpreter, where no page may be executable
 //
-// Both run one program over eight lanes of a batch at once, one vector
-// element a lane: a batch of shares has one height, hence one program.
+// A batch of shares has one height, hence one program: vector code and the
+// interpreter run it over eight lanes at once, one vector element a lane.
 #ifndef ASSAY_CN_CODE_H
 #define ASSAY_CN_CODE_H
 
@@ -38,23 +39,23 @@ typedef struct {
 // 128-bit parts of a 256-bit vector leaves the lanes: 0 1 4 5 2 3 6 7.
 CN_INLINE unsigned cn_group_slot(unsigned l) { return (l & 1) | (l & 4) >> 1 | (l & 2) << 1; }
 
-typedef void (*cn_program_fn)(cn_group *g);
+// cn_group_fn runs a program over a group and fills in its results.
+// cn_lane_fn runs it over one lane: r points at its R0, and Ri follows at
+// r[CN_GROUP * i].
+typedef void (*cn_group_fn)(cn_group *g);
+typedef void (*cn_lane_fn)(uint32_t *r);
 
 struct assay_cn_code {
 	uint64_t height;
 	uint32_t algo, kernel;
 	uint32_t count;
 	cn_instruction program[CN_PROGRAM_MAX];
-	cn_program_fn run; // NULL: interpret
-	uint64_t mapped;   // bytes of the mapping this struct begins
+	cn_group_fn run_group; // NULL without AVX2, or where no page may be executable
+	cn_lane_fn run_lane;   // NULL where no page may be executable: interpret
+	uint64_t mapped;       // bytes of the mapping this struct begins
 };
 
 // assay_cn_generate fills in program and count; 0, or −1 if no attempt passed.
 CN_HIDDEN int32_t assay_cn_generate(assay_cn_code *code, uint64_t height, int wow);
-
-// assay_cn_compile writes machine code for a program into size bytes at page
-// and returns the offset of its entry, 0 if it does not fit. rotates says that the CPU has
-// the vector rotations of AVX-512VL.
-CN_HIDDEN uint64_t assay_cn_compile(const assay_cn_code *code, int rotates, uint8_t *page, uint64_t size);
 
 #endif

@@ -18,6 +18,6 @@
 //	loop*.h       the main loop, one template        ├ loop.h, loop_random.h, loop_math.h
 //	pads.h        explode and implode                ├ pads.h
 //	gpu.h         cn/gpu                             └ gpu.h
-//	generate.c, compile.c, code.c                   CN/R's random programs
+//	generate.c, compile_*.c, code.c                 CN/R's random programs
 //	blake256.c, groestl256.c, jh256.c, skein512.c, keccak.c, aes_soft.c
 package cryptonight

@@ -15,7 +15,7 @@ type Kernel uint8
 const (
 	Portable Kernel = iota // any x86-64: AES by tables
 	AESNI                  // AES-NI, SSE4.1
-	AVX2                   // AVX2, BMI2: compiled random programs, cn/gpu two chains a vector
+	AVX2                   // AVX2, BMI2: random programs over eight lanes, cn/gpu two chains a vector
 	VAES256                // VAES: pads filled by 256-bit rounds
 	VAES512                // AVX-512 with VAES: pads by 512-bit rounds, cn/gpu four chains a vector
 	kernelCount

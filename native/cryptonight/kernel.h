@@ -1,8 +1,8 @@
 // CN_KERNEL instantiates the templates for one instruction set and collects
 // them in the table of that kernel. The including file has defined CN_ISA,
-// CN_AESENC, CN_COMPILED and the vector words of pads.h and gpu.h.
+// CN_AESENC, CN_VECTOR_CODE and the vector words of pads.h and gpu.h.
 //
-// CN_COMPILED is 1 where random programs may run as machine code.
+// CN_VECTOR_CODE is 1 where random programs may run as AVX2 code.
 #include "gpu.h"
 #include "loop_random.h"
 #include "pads.h"

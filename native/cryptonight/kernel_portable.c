@@ -6,7 +6,7 @@
 #include "cn_common.h"
 
 #define CN_ISA
-#define CN_COMPILED 0
+#define CN_VECTOR_CODE 0
 #define CN_AESENC(x, key) cn_aesenc_soft(x, key)
 #include "words_gpu128.h"
 #include "words_pads128.h"

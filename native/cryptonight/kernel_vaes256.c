@@ -7,7 +7,7 @@
 #include "cn_common.h"
 
 #define CN_ISA CN_TARGET("aes,avx2,bmi2,vaes")
-#define CN_COMPILED 1
+#define CN_VECTOR_CODE 1
 #define CN_AESENC(x, key) _mm_aesenc_si128(x, key)
 #include "words_gpu256.h"
 

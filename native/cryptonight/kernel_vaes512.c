@@ -7,7 +7,7 @@
 #include "cn_common.h"
 
 #define CN_ISA CN_TARGET("aes,avx2,bmi2,vaes,avx512f,avx512bw,avx512dq,avx512vl")
-#define CN_COMPILED 1
+#define CN_VECTOR_CODE 1
 #define CN_AESENC(x, key) _mm_aesenc_si128(x, key)
 
 #define CN_V __m512i

@@ -9,6 +9,11 @@
 #include "code.h"
 #include "loop.h"
 
+// CN_GROUP_LEAST is the lanes from which vector code beats scalar code.
+#ifndef CN_GROUP_LEAST
+#define CN_GROUP_LEAST 2
+#endif
+
 // cn_vector is eight lanes of one register.
 typedef uint32_t cn_vector __attribute__((vector_size(4 * CN_GROUP)));
 
@@ -52,6 +57,27 @@ CN_ISA CN_INLINE void cn_interpret(const assay_cn_code *code, cn_group *g) {
 	cn_interleave(g->a_hi_xor, &r[0], &r[1]);
 }
 
+// cn_run_lane is one lane of a group in scalar machine code.
+CN_ISA CN_INLINE void cn_run_lane(cn_lane_fn run, cn_group *g, unsigned l) {
+	const unsigned slot = cn_group_slot(l);
+	uint32_t *const r = &g->r[0][l];
+	g->cl_xor[slot] = (r[0] + r[CN_GROUP]) | (uint64_t)(r[2 * CN_GROUP] + r[3 * CN_GROUP]) << 32;
+	run(r);
+	g->a_lo_xor[slot] = r[2 * CN_GROUP] | (uint64_t)r[3 * CN_GROUP] << 32;
+	g->a_hi_xor[slot] = r[0] | (uint64_t)r[CN_GROUP] << 32;
+}
+
+// cn_run_group runs the program over the first n lanes of a group at least.
+CN_ISA CN_INLINE void cn_run_group(const assay_cn_code *code, cn_group *g, uint32_t n) {
+	if (CN_VECTOR_CODE && code->run_group && n >= CN_GROUP_LEAST)
+		code->run_group(g);
+	else if (code->run_lane)
+		for (uint32_t l = 0; l < n; l++)
+			cn_run_lane(code->run_lane, g, l);
+	else
+		cn_interpret(code, g);
+}
+
 CN_ISA CN_INLINE void cn_random_inputs(cn_group *groups, const cn_regs *r, uint32_t l) {
 	cn_group *const g = &groups[l / CN_GROUP];
 	const uint32_t e = l % CN_GROUP;
@@ -82,12 +108,8 @@ CN_ISA CN_INLINE void cn_loop_random(cn_lane *lanes, uint32_t n, unsigned f, con
 		for (uint32_t l = 0; l < n; l++)
 			cn_stage_a(&r, l, f, mask);
 #pragma GCC unroll 1
-		for (uint32_t k = 0; k < used; k++) {
-			if (CN_COMPILED && code->run)
-				code->run(&groups[k]);
-			else
-				cn_interpret(code, &groups[k]);
-		}
+		for (uint32_t k = 0; k < used; k++)
+			cn_run_group(code, &groups[k], n - k * CN_GROUP < CN_GROUP ? n - k * CN_GROUP : CN_GROUP);
 #pragma GCC unroll 1
 		for (uint32_t l = 0; l < n; l++) {
 			const cn_group *const g = &groups[l / CN_GROUP];

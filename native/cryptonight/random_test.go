@@ -39,11 +39,12 @@ func TestRandom(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(uint64(a), 7))
 			reference := testWorker(t, Portable, 1, a)
+			reference.engine.cfg.NoJIT = !all // interpreted, but for the long run it is too slow
 			var workers []*Worker
 			for _, k := range Supported(testCPU(t)) {
 				w := testWorker(t, k, MaxWidth, a)
 				workers = append(workers, w)
-				if a.NeedsHeight() && k >= AVX2 {
+				if a.NeedsHeight() {
 					interpreted := testWorker(t, k, MaxWidth, a)
 					interpreted.engine.cfg.NoJIT = true
 					workers = append(workers, interpreted)
