@@ -26,10 +26,10 @@ func checkChain(t *testing.T, b *books, m *daemontest.Monerod, before uint64) {
 // TestMining is the whole path: three rigs of two wallets on two ports find
 // real blocks, and the books say what the miners were told.
 func TestMining(t *testing.T) {
-	m := daemontest.Start(t, daemontest.Options{Difficulty: 40})
+	m := daemontest.Start(t, daemontest.Options{Difficulty: 24})
 	redis := redistest.Start(t)
 	n := startNode(t, "--redis", redis.URL(), "--daemon", m.URL+",zmq="+m.ZMQ,
-		"--listen", "127.0.0.1:0,diff=5", "--listen", "127.0.0.1:0,diff=9,desc=Farms")
+		"--listen", "127.0.0.1:0,diff=5", "--listen", "127.0.0.1:0,diff=7,desc=Farms")
 	if len(n.ports) != 2 {
 		t.Fatalf("the banner names the ports %v, two were asked for", n.ports)
 	}
@@ -75,7 +75,7 @@ func TestMining(t *testing.T) {
 // the block before, the finder's included.
 func TestRoundIsExact(t *testing.T) {
 	const difficulty, blocks = 3, 3
-	m := daemontest.Start(t, daemontest.Options{Difficulty: 12})
+	m := daemontest.Start(t, daemontest.Options{Difficulty: 9})
 	redis := redistest.Start(t)
 	n := startNode(t, "--redis", redis.URL(), "--daemon", m.URL+",zmq="+m.ZMQ, "--listen", "127.0.0.1:0,diff=3")
 	b := openBooks(t, redis.URL(), "default")
