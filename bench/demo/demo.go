@@ -28,6 +28,7 @@ type Config struct {
 	Threads int           // hash threads of each
 	Listen  string        // stratum address; port 0 takes a free one
 
+	Algo            string // of the private chain, one of Algos
 	Difficulty      uint64 // of the network
 	ShareDifficulty uint64 // of the port
 
@@ -41,9 +42,33 @@ const marker = ".assay-demo"
 // pool is the pool's name: what a node without sections calls it.
 const pool = "default"
 
-// Wallet takes the demo's rewards: a published example address whose keys
-// anybody may have, worth nothing on a private chain.
-const Wallet = "45pyCXYn2UBVUmCFjgKr7LF8hCTeGwucWJ2xni7qrbj6GgAZBFY6tANarozZx9DaQqHyuR1AL8HJbRmqwLhUaDpKJW4hqS1"
+// network is a private chain that monerod can make of one algorithm.
+type network struct {
+	algo   string
+	flag   string // of monerod
+	coin   string // of assayd
+	wallet string // takes the rewards: a published example address, worth nothing here
+	chain  uint64 // default difficulty of the chain
+	share  uint64 // default difficulty of a share
+	batch  int    // hashes a call of the miners
+}
+
+// networks: regtest mines RandomX from its first block, a testnet without
+// peers stays at block version 1, whose algorithm is the first CryptoNight.
+func networks() []network {
+	return []network{
+		{"rx/0", "--regtest", "monero-regtest", "45pyCXYn2UBVUmCFjgKr7LF8hCTeGwucWJ2xni7qrbj6GgAZBFY6tANarozZx9DaQqHyuR1AL8HJbRmqwLhUaDpKJW4hqS1", 300, 20, 4},
+		{"cn/0", "--testnet", "monero-testnet", "9wNWgnD3JqHVUmCFjgKr7LF8hCTeGwucWJ2xni7qrbj6GgAZBFY6tANarozZx9DaQqHyuR1AL8HJbRmqwLhUaDpKJYcLLjF", 3000, 200, 8},
+	}
+}
+
+// Algos are the algorithms there is a private chain for.
+func Algos() (names []string) {
+	for _, n := range networks() {
+		names = append(names, n.algo)
+	}
+	return names
+}
 
 // Limits of starting and stopping one child. A daemon on a slow disk needs
 // seconds; XMRig's own users would wait no longer for a pool.
@@ -59,6 +84,7 @@ var ErrTimeout = errors.New("--timeout was reached")
 // demo is one run.
 type demo struct {
 	cfg     Config
+	net     network
 	stratum string // address miners connect to
 	admin   string // the node's admin port
 	rpc     string // monerod's RPC address
@@ -71,6 +97,20 @@ type demo struct {
 // are found, or on the first failure.
 func Run(ctx context.Context, cfg Config) (err error) {
 	d := &demo{cfg: cfg}
+	for _, n := range networks() {
+		if n.algo == cfg.Algo {
+			d.net = n
+		}
+	}
+	if d.net.algo == "" {
+		return fmt.Errorf("--algo %s: there is no private chain of it, only of %s", cfg.Algo, strings.Join(Algos(), ", "))
+	}
+	if d.cfg.Difficulty == 0 {
+		d.cfg.Difficulty = d.net.chain
+	}
+	if d.cfg.ShareDifficulty == 0 {
+		d.cfg.ShareDifficulty = d.net.share
+	}
 	if cfg.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, cfg.Timeout, ErrTimeout)
@@ -134,7 +174,7 @@ func (d *demo) start(ctx context.Context) error {
 	}
 	data := filepath.Join(d.cfg.Dir, "node")
 	err = d.startPart(ctx, "assayd", filepath.Join(d.cfg.Bin, "assayd"), d.nodeReady,
-		"--coin=monero-regtest", "--wallet="+Wallet, "--data-dir="+data,
+		"--coin="+d.net.coin, "--wallet="+d.net.wallet, "--data-dir="+data,
 		"--daemon=http://"+d.rpc+",zmq="+zmq, "--admin-listen="+d.admin,
 		fmt.Sprintf("--listen=%s,diff=%d,min=1,desc=Demo", d.stratum, d.cfg.ShareDifficulty), "--vardiff=false")
 	if err != nil {
@@ -156,11 +196,12 @@ func (d *demo) start(ctx context.Context) error {
 			fmt.Fprint(d.cfg.Out, line)
 		}
 	}
-	fmt.Fprintf(d.cfg.Out, "\nstratum+tcp://%s is open. With XMRig: xmrig --algo rx/0 -o %s -u %s.xmrig\n\n", d.stratum, d.stratum, Wallet)
+	fmt.Fprintf(d.cfg.Out, "\nstratum+tcp://%s is open. With XMRig: xmrig --algo %s -o %s -u %s.xmrig\n\n", d.stratum, d.net.algo, d.stratum, d.net.wallet)
 	for i := range d.cfg.Miners {
 		name := fmt.Sprintf("miner-%d", i+1)
 		err := d.startPart(ctx, name, filepath.Join(d.cfg.Bin, "assay-bench"), nil,
-			"mine", "--pool="+d.stratum, "--user="+Wallet+"."+name, "--threads="+strconv.Itoa(d.cfg.Threads))
+			"mine", "--pool="+d.stratum, "--user="+d.net.wallet+"."+name,
+			"--threads="+strconv.Itoa(d.cfg.Threads), "--batch="+strconv.Itoa(d.net.batch))
 		if err != nil {
 			return err
 		}
@@ -183,7 +224,7 @@ func (d *demo) startDaemon(ctx context.Context, p2p, zmq, zmqRPC string) error {
 	_, p2pPort, _ := net.SplitHostPort(p2p)
 	_, zmqPort, _ := net.SplitHostPort(zmqRPC)
 	return d.startPart(ctx, "monerod", "monerod", d.daemonReady,
-		"--regtest", "--offline", "--fixed-difficulty="+strconv.FormatUint(d.cfg.Difficulty, 10),
+		d.net.flag, "--offline", "--fixed-difficulty="+strconv.FormatUint(d.cfg.Difficulty, 10),
 		"--data-dir="+filepath.Join(d.cfg.Dir, "monerod"), "--non-interactive", "--no-igd", "--hide-my-port",
 		"--rpc-bind-ip=127.0.0.1", "--rpc-bind-port="+rpcPort, "--p2p-bind-ip=127.0.0.1", "--p2p-bind-port="+p2pPort,
 		"--zmq-pub="+zmq, "--zmq-rpc-bind-ip=127.0.0.1", "--zmq-rpc-bind-port="+zmqPort, "--log-level=0", "--max-log-file-size=0")

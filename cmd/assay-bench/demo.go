@@ -22,8 +22,9 @@ func registerDemo(set *options.Set, c *demo.Config) {
 	p.String(&c.Listen, "listen", "127.0.0.1:3333", "Stratum `address`; a free port is taken if another program has it.")
 	p.Int(&c.Miners, "miners", 2, 0, 64, "Simulated `miners`, each a process of its own. 0 leaves the mining to your own XMRig.")
 	p.Int(&c.Threads, "threads", 1, 1, maxThreads, "Hash `threads` of each miner.")
-	p.Difficulty(&c.Difficulty, "difficulty", 300, 1, "Difficulty of the private chain: hashes a block takes on average.")
-	p.Difficulty(&c.ShareDifficulty, "share-difficulty", 20, 1, "Difficulty of a share.")
+	p.Enum(&c.Algo, "algo", "rx/0", demo.Algos(), "Algorithm of the private chain: rx/0 on monerod's regtest, cn/0 on a testnet without peers.")
+	p.Difficulty(&c.Difficulty, "difficulty", 0, 0, "Difficulty of the private chain: `hashes` a block takes on average; 0 suits the algorithm.")
+	p.Difficulty(&c.ShareDifficulty, "share-difficulty", 0, 0, "Difficulty of a share in `hashes`; 0 suits the algorithm.")
 }
 
 // runDemo is the subcommand.
