@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -63,14 +62,40 @@ func TestRunEndsWhatItStarted(t *testing.T) {
 	if log, err := os.ReadFile(filepath.Join(dir, "monerod.log")); err != nil || len(log) == 0 {
 		t.Fatalf("monerod was not even started: %v", err)
 	}
-	// monerod locks its data folder while it runs.
-	lock, err := os.Open(filepath.Join(dir, "monerod", "fake", "lmdb", "lock.mdb"))
-	if err == nil {
-		defer lock.Close()
-		if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-			t.Errorf("monerod still runs: %v", err)
+	if left := processesOf(t, dir); len(left) != 0 {
+		t.Errorf("still running: %v", left)
+	}
+}
+
+// TestProcessesOf: the search above finds what it looks for.
+func TestProcessesOf(t *testing.T) {
+	dir := t.TempDir()
+	p, err := startProcess(dir, "sleeper", "sh", "-c", "sleep 600 # "+dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(processesOf(t, dir)) == 0 {
+		t.Error("a running process was not found")
+	}
+	if err := p.stop(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// processesOf lists the command lines that name a folder.
+func processesOf(t *testing.T, dir string) (found []string) {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(lines) == 0 {
+		t.Fatalf("no processes to look at: %v", err)
+	}
+	for _, line := range lines {
+		// A process that ended meanwhile has no command line.
+		if text, err := os.ReadFile(line); err == nil && bytes.Contains(text, []byte(dir)) {
+			found = append(found, string(text))
 		}
 	}
+	return found
 }
 
 func TestProcessStop(t *testing.T) {
