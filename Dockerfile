@@ -3,7 +3,7 @@ FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY scripts/deps scripts/deps
 COPY go.mod go.sum ./
-RUN scripts/deps all && go mod download
+RUN scripts/deps build && go mod download
 COPY . .
 RUN scripts/build
 

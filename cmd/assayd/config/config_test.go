@@ -135,6 +135,14 @@ func TestOperatorErrors(t *testing.T) {
 	}
 }
 
+// TestProbeNeedsNoPool: a container's health check is not given the pools.
+func TestProbeNeedsNoPool(t *testing.T) {
+	cfg, err := parse(t, "--probe", "--admin-listen", "127.0.0.1:9999")
+	if err != nil || !cfg.Probe || cfg.Admin.Listen != "127.0.0.1:9999" {
+		t.Errorf("config %+v, error %v", cfg, err)
+	}
+}
+
 // TestHelp: every flag stands in a group and has a text.
 func TestHelp(t *testing.T) {
 	set, _ := newSet("test")

@@ -14,7 +14,7 @@ func registerProcess(f *options.Flags, c *Config) {
 	f.Duration(&c.StopTimeout, "stop-timeout", 8*time.Second, time.Second, 5*time.Minute, "Time to finish queued shares, blocks on their way and the last flush after SIGTERM. Raise it only if the service manager waits longer.")
 	f.Enum(&c.LogLevel, "log-level", "info", []string{"debug", "info", "warn", "error"}, "Least level that is logged, to standard error.")
 	f.Enum(&c.LogFormat, "log-format", "text", []string{"text", "json"}, "Form of a log line; json for log collectors.")
-	f.Bool(&c.Probe, "probe", false, "Ask the node at --admin-listen whether it is healthy and exit 0 or 1; for container health checks.")
+	f.Bool(&c.Probe, "probe", false, "Ask the node at --admin-listen whether it is healthy and exit 0 or 1; for container health checks. No other flag is needed.")
 	registerHashing(f, &c.Hashing)
 	registerNetwork(f, &c.Network)
 	registerRedis(f, &c.Redis)
