@@ -31,6 +31,7 @@ type fakeLibrary struct {
 	slices                int
 	nices                 []int
 	failCache             error
+	failFill              error
 	failDataset           error
 	began                 chan string // if not nil: "cache" or "slice" when a fill begins
 }
@@ -106,6 +107,9 @@ func (c *fakeCache) fill(key []byte, nice int) error {
 	c.lib.pass("cache")
 	c.lib.mu.Lock()
 	defer c.lib.mu.Unlock()
+	if c.lib.failFill != nil {
+		return c.lib.failFill
+	}
 	c.key = string(key)
 	c.lib.filledKeys = append(c.lib.filledKeys, c.key)
 	c.lib.nices = append(c.lib.nices, nice)

@@ -11,4 +11,7 @@ func TestNoCgo(t *testing.T) {
 	if _, err := New(Config{}); !errors.Is(err, ErrNoCgo) {
 		t.Errorf("New: %v", err)
 	}
+	if _, err := NewKeyHasher(Config{}); !errors.Is(err, ErrNoCgo) {
+		t.Errorf("NewKeyHasher: %v", err)
+	}
 }

@@ -116,6 +116,56 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// TestKeyHasher hashes all vectors, keys of 12 and of 32 bytes, first key by
+// key, then with a change of key at every hash.
+func TestKeyHasher(t *testing.T) {
+	h, err := NewKeyHasher(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if err := h.SelfTest(); err != nil {
+		t.Fatal(err)
+	}
+	byKey := map[string][]vector{}
+	for _, v := range vectors(t, "rx/0") {
+		byKey[v.Seed] = append(byKey[v.Seed], v)
+	}
+	fills := h.fills
+	for key, list := range byKey {
+		var in, out []byte
+		var lens []uint32
+		for _, v := range list {
+			in = append(in, unhex(t, v.Input)...)
+			lens = append(lens, uint32(len(v.Input)/2))
+			out = append(out, make([]byte, 32)...)
+		}
+		if err := h.Hash(unhex(t, key), in, lens, out); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range list {
+			if got := hex.EncodeToString(out[32*i : 32*i+32]); got != v.Hash {
+				t.Errorf("key %s: %s, want %s (%s)", key, got, v.Hash, v.Source)
+			}
+		}
+	}
+	if n := h.fills - fills; n > uint64(len(byKey)) {
+		t.Errorf("%d fills for %d keys", n, len(byKey))
+	}
+	for round := range 2 {
+		for _, list := range byKey {
+			v, out := list[round], make([]byte, 32)
+			in := unhex(t, v.Input)
+			if err := h.Hash(unhex(t, v.Seed), in, []uint32{uint32(len(in))}, out); err != nil {
+				t.Fatal(err)
+			}
+			if got := hex.EncodeToString(out); got != v.Hash {
+				t.Errorf("after another key: %s, want %s (%s)", got, v.Hash, v.Source)
+			}
+		}
+	}
+}
+
 func TestCommitment(t *testing.T) {
 	for _, v := range vectors(t, "rx/2-commitment") {
 		raw := [32]byte(unhex(t, v.RawHash))

@@ -57,20 +57,28 @@ func (m *Manager) selfTest() error {
 		return err
 	}
 	defer vm.free()
-	vectors := selfTestVectors()
-	var in []byte
-	var lens []uint32
-	for _, v := range vectors {
-		in = append(in, v[0]...)
-		lens = append(lens, uint32(len(v[0])))
-	}
-	out := make([]byte, hashBytes*len(vectors))
+	in, lens := selfTestBatch()
+	out := make([]byte, hashBytes*len(lens))
 	if err := vm.hash(in, lens, out); err != nil {
 		return err
 	}
-	for i, v := range vectors {
+	return checkSelfTest(m.lib, out)
+}
+
+// selfTestBatch is the vectors' inputs as one batch.
+func selfTestBatch() (in []byte, lens []uint32) {
+	for _, v := range selfTestVectors() {
+		in = append(in, v[0]...)
+		lens = append(lens, uint32(len(v[0])))
+	}
+	return in, lens
+}
+
+// checkSelfTest compares the hashes of selfTestBatch with the public ones.
+func checkSelfTest(lib library, out []byte) error {
+	for i, v := range selfTestVectors() {
 		if got := hex.EncodeToString(out[hashBytes*i : hashBytes*(i+1)]); got != v[1] {
-			return fmt.Errorf("%s hashes %q to %s, not %s", m.lib.describe(), v[0], got, v[1])
+			return fmt.Errorf("%s hashes %q to %s, not %s", lib.describe(), v[0], got, v[1])
 		}
 	}
 	return nil

@@ -64,15 +64,8 @@ func (w *Worker) drop(s *slot) {
 // a reference to e. Errors: ErrBatch, ErrNotReady, ErrReleased, ErrClosed, and
 // the library's.
 func (w *Worker) Hash(e *Epoch, in []byte, lens []uint32, out []byte) error {
-	if len(lens) == 0 || len(lens) > MaxBatch || len(out) != hashBytes*len(lens) {
-		return fmt.Errorf("%w: %d inputs (1…%d) and %d bytes of output", ErrBatch, len(lens), MaxBatch, len(out))
-	}
-	sum := uint64(0)
-	for _, n := range lens {
-		sum += uint64(n)
-	}
-	if sum != uint64(len(in)) {
-		return fmt.Errorf("%w: lengths add up to %d, input has %d bytes", ErrBatch, sum, len(in))
+	if err := checkBatch(in, lens, out); err != nil {
+		return err
 	}
 	h, err := w.begin(e)
 	if err != nil {
@@ -91,6 +84,21 @@ func (w *Worker) Hash(e *Epoch, in []byte, lens []uint32, out []byte) error {
 		w.m.metrics.full.Add(float64(len(lens)))
 	} else {
 		w.m.metrics.light.Add(float64(len(lens)))
+	}
+	return nil
+}
+
+// checkBatch holds lengths, input and output against each other.
+func checkBatch(in []byte, lens []uint32, out []byte) error {
+	if len(lens) == 0 || len(lens) > MaxBatch || len(out) != hashBytes*len(lens) {
+		return fmt.Errorf("%w: %d inputs (1…%d) and %d bytes of output", ErrBatch, len(lens), MaxBatch, len(out))
+	}
+	sum := uint64(0)
+	for _, n := range lens {
+		sum += uint64(n)
+	}
+	if sum != uint64(len(in)) {
+		return fmt.Errorf("%w: lengths add up to %d, input has %d bytes", ErrBatch, sum, len(in))
 	}
 	return nil
 }
