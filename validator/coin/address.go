@@ -15,6 +15,7 @@ import (
 // exactly one of these.
 var (
 	ErrBadBase58 = errors.New("not base58")
+	ErrBadHex    = errors.New("not hexadecimal")
 	ErrLength    = errors.New("wrong length")
 	ErrChecksum  = errors.New("wrong checksum, is it mistyped?")
 	ErrNetwork   = errors.New("not an address of this coin and network")
@@ -25,11 +26,13 @@ var (
 type Kind uint8
 
 // The kinds. An integrated address carries a payment id; a subaddress is one of
-// many of the same wallet and cannot be mined to by a daemon, only paid.
+// many of the same wallet and cannot be mined to by a daemon, only paid. A short
+// one, Ryo's kurz, has one key for both purposes.
 const (
 	Standard Kind = iota + 1
 	Integrated
 	Subaddress
+	Short
 )
 
 // String is the kind in plain words.
@@ -41,6 +44,8 @@ func (k Kind) String() string {
 		return "integrated"
 	case Subaddress:
 		return "subaddress"
+	case Short:
+		return "short"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }
@@ -60,14 +65,14 @@ const (
 // address. Addresses may be compared by ==: each has one spelling.
 type Address struct {
 	Kind      Kind
-	Network   string // name of the profile that parsed it
-	Spend     [keyBytes]byte
+	Network   string         // name of the profile that parsed it
+	Spend     [keyBytes]byte // of a QRL address: the hash of its tree's root
 	View      [keyBytes]byte
 	PaymentID [paymentIDBytes]byte // of an integrated address
 	text      string
 }
 
-// String is the address as it was given.
+// String is the address as it was given, and a QRL address in lower case.
 func (a Address) String() string { return a.text }
 
 // ParseAddress decodes an address and checks all that the coin's daemon would:
@@ -75,7 +80,12 @@ func (a Address) String() string { return a.text }
 // copied where it is kept.
 //
 //	prefix (varint) ‖ spend key (32) ‖ view key (32) ‖ [payment id (8)] ‖ checksum (4)
+//
+// A short address has one key; QRL's form is another, see [Profile.parseQRL].
 func (p *Profile) ParseAddress(s string) (Address, error) {
+	if p.form == formQRL {
+		return p.parseQRL(s)
+	}
 	if len(s) > maxAddressText {
 		return Address{}, fmt.Errorf("address of %d characters: %w: none has more than %d", len(s), ErrLength, maxAddressText)
 	}
@@ -84,7 +94,7 @@ func (p *Profile) ParseAddress(s string) (Address, error) {
 	if err != nil {
 		return Address{}, fmt.Errorf("address: %w", err)
 	}
-	if len(data) < 1+2*keyBytes+checksumBytes {
+	if len(data) < 1+keyBytes+checksumBytes {
 		return Address{}, fmt.Errorf("address of %d characters: %w: it is cut short", len(s), ErrLength)
 	}
 	body, sum := data[:len(data)-checksumBytes], data[len(data)-checksumBytes:]
@@ -121,16 +131,23 @@ func (p *Profile) kindOf(prefix uint64) (Kind, error) {
 
 func (p *Profile) readKeys(kind Kind, keys []byte, s string) (Address, error) {
 	want := 2 * keyBytes
-	if kind == Integrated {
+	switch kind {
+	case Integrated:
 		want += paymentIDBytes
+	case Short:
+		want = keyBytes
 	}
 	if len(keys) != want {
 		return Address{}, fmt.Errorf("%s address of %d characters: %w", kind, len(s), ErrLength)
 	}
 	a := Address{Kind: kind, Network: p.Name}
 	copy(a.Spend[:], keys)
-	copy(a.View[:], keys[keyBytes:])
-	copy(a.PaymentID[:], keys[2*keyBytes:])
+	if kind == Short {
+		a.View = a.Spend
+	} else {
+		copy(a.View[:], keys[keyBytes:])
+		copy(a.PaymentID[:], keys[2*keyBytes:])
+	}
 	if !isPoint(a.Spend[:]) {
 		return Address{}, fmt.Errorf("address: spend key: %w", ErrPoint)
 	}
@@ -151,8 +168,9 @@ func isPoint(key []byte) bool {
 }
 
 // EncodeAddress writes an address with the network's first prefix of that kind.
-// The payment id counts for integrated addresses only. The keys are not
-// checked; a kind the network does not have is an error.
+// The payment id counts for integrated addresses only, the view key not for
+// short ones. The keys are not checked; a kind the network does not have is an
+// error, and QRL, whose addresses are not made of these keys, has none.
 func (p *Profile) EncodeAddress(kind Kind, spend, view [keyBytes]byte, paymentID [paymentIDBytes]byte) (string, error) {
 	for _, known := range p.Prefixes {
 		if known.Kind != kind {
@@ -160,7 +178,9 @@ func (p *Profile) EncodeAddress(kind Kind, spend, view [keyBytes]byte, paymentID
 		}
 		data := blob.AppendVarint(make([]byte, 0, maxAddressBytes), known.Value)
 		data = append(data, spend[:]...)
-		data = append(data, view[:]...)
+		if kind != Short {
+			data = append(data, view[:]...)
+		}
 		if kind == Integrated {
 			data = append(data, paymentID[:]...)
 		}

@@ -32,11 +32,11 @@ type fact[T any] struct {
 type coinData struct {
 	Coin         string        `json:"coin"`
 	Symbol       fact[string]  `json:"symbol"`
-	Blob         fact[string]  `json:"blob"`
+	Blob         *fact[string] `json:"blob"` // absent, as the next two: not known
+	BlockSeconds *fact[int]    `json:"block_seconds"`
+	Maturity     *fact[uint64] `json:"maturity"`
 	NonceBytes   fact[int]     `json:"nonce_bytes"`
 	Decimals     fact[int]     `json:"decimals"`
-	BlockSeconds fact[int]     `json:"block_seconds"`
-	Maturity     fact[uint64]  `json:"maturity"`
 	SeedEpoch    *fact[uint64] `json:"seed_epoch"` // RandomX coins only
 	SeedLag      *fact[uint64] `json:"seed_lag"`
 	Algorithms   scheduleData  `json:"algorithms"`
@@ -57,17 +57,20 @@ type scheduleData struct {
 }
 
 type rangeData struct {
-	From uint64  `json:"from"`
-	To   *uint64 `json:"to"` // included; absent: no end
-	Algo string  `json:"algo"`
+	From    uint64  `json:"from"`
+	To      *uint64 `json:"to"` // included; absent: no end
+	Algo    string  `json:"algo"`
+	Refused string  `json:"refused"` // instead: why there is no algorithm for these blocks
 }
 
 // prefixData lists prefixes by kind: some coins have two of a kind, some none.
 type prefixData struct {
 	Source     string   `json:"source"`
+	Form       string   `json:"form"` // absent: CryptoNote's base58
 	Standard   []uint64 `json:"standard"`
 	Integrated []uint64 `json:"integrated"`
 	Subaddress []uint64 `json:"subaddress"`
+	Short      []uint64 `json:"short"`
 }
 
 // maxDecimals keeps the atomic unit within 64 bits.
@@ -115,10 +118,6 @@ func (c *coinData) profile(n networkData) (*Profile, error) {
 	if err := c.check(n); err != nil {
 		return nil, err
 	}
-	blobType, err := blob.ParseType(c.Blob.Value)
-	if err != nil {
-		return nil, err
-	}
 	algorithms := c.Algorithms
 	if n.Algorithms != nil {
 		algorithms = *n.Algorithms
@@ -133,9 +132,16 @@ func (c *coinData) profile(n networkData) (*Profile, error) {
 	p := &Profile{
 		Name: n.Name, Coin: c.Coin, Network: n.Network, Symbol: c.Symbol.Value,
 		Decimals: c.Decimals.Value, AtomicUnit: 1,
-		BlockTime: time.Duration(c.BlockSeconds.Value) * time.Second,
-		Maturity:  c.Maturity.Value, BlobType: blobType, NonceBytes: c.NonceBytes.Value,
-		schedule: schedule,
+		NonceBytes: c.NonceBytes.Value, schedule: schedule, form: n.Prefixes.Form,
+	}
+	if err := p.setBlob(c.Blob); err != nil {
+		return nil, err
+	}
+	if c.BlockSeconds != nil {
+		p.BlockTime = time.Duration(c.BlockSeconds.Value) * time.Second
+	}
+	if c.Maturity != nil {
+		p.Maturity = c.Maturity.Value
 	}
 	for range p.Decimals {
 		p.AtomicUnit *= 10
@@ -155,12 +161,35 @@ func (c *coinData) profile(n networkData) (*Profile, error) {
 	return p, nil
 }
 
+// setBlob sets the blob type. One that is known and not implemented, or not
+// known at all, leaves a profile of which the rest is usable.
+func (p *Profile) setBlob(name *fact[string]) error {
+	if name == nil {
+		p.blobErr = errors.New("the type of its block templates is not known")
+		return nil
+	}
+	typ, err := blob.ParseType(name.Value)
+	if err != nil && !errors.Is(err, blob.ErrNotImplemented) {
+		return err
+	}
+	p.BlobType, p.blobErr = typ, err
+	return nil
+}
+
 // check looks for what is missing.
 func (c *coinData) check(n networkData) error {
 	sources := map[string]string{
-		"symbol": c.Symbol.Source, "blob": c.Blob.Source, "nonce_bytes": c.NonceBytes.Source,
-		"decimals": c.Decimals.Source, "block_seconds": c.BlockSeconds.Source,
-		"maturity": c.Maturity.Source, "prefixes": n.Prefixes.Source,
+		"symbol": c.Symbol.Source, "nonce_bytes": c.NonceBytes.Source,
+		"decimals": c.Decimals.Source, "prefixes": n.Prefixes.Source,
+	}
+	if c.Blob != nil {
+		sources["blob"] = c.Blob.Source
+	}
+	if c.BlockSeconds != nil {
+		sources["block_seconds"] = c.BlockSeconds.Source
+	}
+	if c.Maturity != nil {
+		sources["maturity"] = c.Maturity.Source
 	}
 	if c.SeedEpoch != nil {
 		sources["seed_epoch"] = c.SeedEpoch.Source
@@ -178,9 +207,9 @@ func (c *coinData) check(n networkData) error {
 		return errors.New("a name is empty")
 	case c.Decimals.Value < 0 || c.Decimals.Value > maxDecimals:
 		return fmt.Errorf("%d decimals, possible are 0 to %d", c.Decimals.Value, maxDecimals)
-	case c.BlockSeconds.Value <= 0:
+	case c.BlockSeconds != nil && c.BlockSeconds.Value <= 0:
 		return fmt.Errorf("a block every %d s", c.BlockSeconds.Value)
-	case c.Maturity.Value == 0:
+	case c.Maturity != nil && c.Maturity.Value == 0:
 		return errors.New("maturity of 0 blocks")
 	case c.NonceBytes.Value != 4 && c.NonceBytes.Value != 8:
 		return fmt.Errorf("nonce of %d bytes, possible are 4 and 8", c.NonceBytes.Value)
@@ -195,7 +224,7 @@ func (d prefixData) list() ([]Prefix, error) {
 	for _, group := range []struct {
 		kind   Kind
 		values []uint64
-	}{{Standard, d.Standard}, {Integrated, d.Integrated}, {Subaddress, d.Subaddress}} {
+	}{{Standard, d.Standard}, {Integrated, d.Integrated}, {Subaddress, d.Subaddress}, {Short, d.Short}} {
 		for _, v := range group.values {
 			if seen[v] {
 				return nil, fmt.Errorf("address prefix %d is used twice", v)
@@ -204,7 +233,12 @@ func (d prefixData) list() ([]Prefix, error) {
 			list = append(list, Prefix{Kind: group.kind, Value: v})
 		}
 	}
-	if len(d.Standard) == 0 {
+	switch {
+	case d.Form != formBase58 && d.Form != formQRL:
+		return nil, fmt.Errorf("addresses of the unknown form %q", d.Form)
+	case d.Form == formQRL && len(list) != 0:
+		return nil, fmt.Errorf("addresses of the form %s have no prefixes", d.Form)
+	case d.Form == formBase58 && len(d.Standard) == 0:
 		return nil, errors.New("no prefix of standard addresses")
 	}
 	return list, nil

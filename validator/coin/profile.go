@@ -16,12 +16,12 @@ type Profile struct {
 	Network string // "stagenet"
 	Symbol  string // "XMR"
 
-	Decimals   int    // of one coin
-	AtomicUnit uint64 // atomic units in one coin: 10^Decimals
-	BlockTime  time.Duration
-	Maturity   uint64 // blocks until a block's reward can be spent
-	BlobType   blob.Type
-	NonceBytes int // length of the nonce in a hashing blob
+	Decimals   int           // of one coin
+	AtomicUnit uint64        // atomic units in one coin: 10^Decimals
+	BlockTime  time.Duration // 0 when not known
+	Maturity   uint64        // blocks until a block's reward can be spent; 0 when not known
+	BlobType   blob.Type     // see Serviceable: it may be one that cannot be read
+	NonceBytes int           // length of the nonce in a hashing blob
 
 	SeedEpoch uint64 // blocks a RandomX seed lasts; a power of two, 0 without RandomX
 	SeedLag   uint64 // blocks a seed is known before it is used
@@ -29,6 +29,9 @@ type Profile struct {
 	Prefixes []Prefix // of the addresses this network takes
 
 	schedule schedule
+	forced   *algo.ID           // instead of the schedule
+	blobErr  error              // why its templates cannot be read
+	form     string             // of its addresses
 	owners   map[uint64][]owner // every known coin's prefixes: whose is a foreign address
 }
 
@@ -77,18 +80,56 @@ func namesOf(profiles []*Profile) []string {
 
 // Algo is the algorithm of a block of this major version at this height. A
 // version or height the profile does not list is an error: hashing on a guess
-// would reject every honest share after a hard fork.
+// would reject every honest share after a hard fork. So is one whose algorithm
+// is known and not hashed here; that error names it.
 func (p *Profile) Algo(major uint8, height uint64) (algo.ID, error) {
+	if p.forced != nil {
+		return *p.forced, nil
+	}
 	at := height
 	if p.schedule.by == byMajor {
 		at = uint64(major)
 	}
-	id, ok := p.schedule.find(at)
+	r, ok := p.schedule.find(at)
 	if !ok {
 		return algo.Unknown, fmt.Errorf("%s has no known algorithm for block version %d at height %d: is this build older than a hard fork?", p.Name, major, height)
 	}
-	return id, nil
+	return r.algo, p.schedule.refusal(p.Name, r)
 }
+
+// WithAlgo is a copy of the profile whose blocks are all of this algorithm,
+// whatever their version and height: for chains that took a coin's rules and
+// not its history. Whether it can work is for [Profile.Serviceable] to say.
+func (p *Profile) WithAlgo(id algo.ID) *Profile {
+	forced := *p
+	forced.forced = &id
+	return &forced
+}
+
+// Serviceable is the reason why a node cannot serve the coin as it is today, nil
+// when it can: templates it cannot read, an algorithm it does not hash, a nonce
+// that miners do not write. A node asks before it starts; addresses, seeds and
+// the past are of use without it.
+func (p *Profile) Serviceable() error {
+	switch {
+	case p.blobErr != nil:
+		return fmt.Errorf("%s cannot be served: %w", p.Name, p.blobErr)
+	case p.NonceBytes != minerNonceBytes:
+		return fmt.Errorf("%s cannot be served: its nonce has %d bytes, miners write %d", p.Name, p.NonceBytes, minerNonceBytes)
+	case p.forced == nil:
+		if err := p.schedule.refusal(p.Name, p.schedule.last()); err != nil {
+			return fmt.Errorf("%s cannot be served: %w", p.Name, err)
+		}
+	case p.forced.Family() == algo.NoFamily:
+		return fmt.Errorf("%s cannot be served with the algorithm %v", p.Name, *p.forced)
+	case p.forced.NeedsSeed() && p.SeedEpoch == 0:
+		return fmt.Errorf("%s cannot be served with %v: that takes a seed, and the coin has no schedule of seeds", p.Name, *p.forced)
+	}
+	return nil
+}
+
+// minerNonceBytes is the length of the nonce that miners write and submit.
+const minerNonceBytes = 4
 
 // SeedHeight is the height of the block whose id is the RandomX seed of a block
 // at height h: 0 up to SeedEpoch+SeedLag, then (h-SeedLag-1) rounded down to a

@@ -9,7 +9,7 @@ import (
 )
 
 // What an algorithm is chosen by. Monero's kin go by the block's major version,
-// which the template carries; QRL, Aeon or TurtleCoin by height.
+// which the template carries; QRL and Aeon by height.
 const (
 	byMajor  = "major"
 	byHeight = "height"
@@ -21,10 +21,12 @@ type schedule struct {
 	ranges []algoRange
 }
 
-// algoRange is the versions or heights from..to, both included.
+// algoRange is the versions or heights from..to, both included. Either it has an
+// algorithm, or a text that says why not.
 type algoRange struct {
 	from, to uint64
 	algo     algo.ID
+	refused  string
 }
 
 // newSchedule checks that the ranges leave no gap and do not overlap. Majors
@@ -39,30 +41,37 @@ func newSchedule(data scheduleData) (schedule, error) {
 	}
 	s := schedule{by: data.By}
 	for i, r := range data.Ranges {
-		id, err := algo.Parse(r.Algo)
-		if err != nil {
-			return schedule{}, err
+		next := algoRange{from: r.From, to: math.MaxUint64, refused: r.Refused}
+		if (r.Refused == "") == (r.Algo == "") {
+			return schedule{}, fmt.Errorf("from %s %d: either an algorithm or the reason why there is none", data.By, r.From)
 		}
-		next := algoRange{from: r.From, to: math.MaxUint64, algo: id}
+		if r.Refused == "" {
+			id, err := algo.Parse(r.Algo)
+			if err != nil {
+				return schedule{}, err
+			}
+			next.algo = id
+		}
+		name := next.String()
 		last := i == len(data.Ranges)-1
 		if r.To != nil {
 			next.to = *r.To
 		}
 		switch {
 		case data.By == byHeight && last != (r.To == nil):
-			return schedule{}, fmt.Errorf("%s from height %d: the last range has no end and all others have one", id, r.From)
+			return schedule{}, fmt.Errorf("%s from height %d: the last range has no end and all others have one", name, r.From)
 		case data.By == byHeight && i == 0 && r.From != 0:
-			return schedule{}, fmt.Errorf("%s from height %d: no algorithm below", id, r.From)
+			return schedule{}, fmt.Errorf("%s from height %d: no algorithm below", name, r.From)
 		case data.By == byMajor && (r.To == nil || next.to > math.MaxUint8):
-			return schedule{}, fmt.Errorf("%s from block version %d: a range of versions ends at 255 or below", id, r.From)
+			return schedule{}, fmt.Errorf("%s from block version %d: a range of versions ends at 255 or below", name, r.From)
 		case next.to < next.from:
-			return schedule{}, fmt.Errorf("%s: range %d to %d is empty", id, next.from, next.to)
+			return schedule{}, fmt.Errorf("%s: range %d to %d is empty", name, next.from, next.to)
 		}
 		if i > 0 {
 			if end := s.ranges[i-1].to; end >= next.from {
-				return schedule{}, fmt.Errorf("%s from %s %d: the range before ends at %d, they overlap", id, data.By, next.from, end)
+				return schedule{}, fmt.Errorf("%s from %s %d: the range before ends at %d, they overlap", name, data.By, next.from, end)
 			} else if end+1 != next.from {
-				return schedule{}, fmt.Errorf("%s from %s %d: the range before ends at %d, between them is none", id, data.By, next.from, end)
+				return schedule{}, fmt.Errorf("%s from %s %d: the range before ends at %d, between them is none", name, data.By, next.from, end)
 			}
 		}
 		s.ranges = append(s.ranges, next)
@@ -70,14 +79,36 @@ func newSchedule(data scheduleData) (schedule, error) {
 	return s, nil
 }
 
-func (s schedule) find(at uint64) (algo.ID, bool) {
+func (r algoRange) String() string {
+	if r.refused != "" {
+		return "nothing"
+	}
+	return r.algo.String()
+}
+
+func (s schedule) find(at uint64) (algoRange, bool) {
 	for _, r := range s.ranges {
 		if at >= r.from && at <= r.to {
-			return r.algo, true
+			return r, true
 		}
 	}
-	return algo.Unknown, false
+	return algoRange{}, false
 }
+
+// refusal is the error of a range that has no algorithm, nil for the others.
+func (s schedule) refusal(name string, r algoRange) error {
+	if r.refused == "" {
+		return nil
+	}
+	since := "from height"
+	if s.by == byMajor {
+		since = "from block version"
+	}
+	return fmt.Errorf("%s %s %d %s", name, since, r.from, r.refused)
+}
+
+// last is what the chain uses today, as far as is known.
+func (s schedule) last() algoRange { return s.ranges[len(s.ranges)-1] }
 
 // needsSeed reports whether any of the algorithms takes a seed.
 func (s schedule) needsSeed() bool {
