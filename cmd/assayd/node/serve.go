@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/assay-pool/assay/cmd/assayd/config"
@@ -30,7 +31,12 @@ func (n *Node) startServer(loops int) error {
 		return err
 	}
 	if err := s.Start(); err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		// The engine does not say which port it was.
+		var addrs []string
+		for _, p := range cfg.Ports {
+			addrs = append(addrs, p.Addr)
+		}
+		return fmt.Errorf("--listen %s: %w", strings.Join(addrs, ", "), err)
 	}
 	n.server = s
 	go func() {
