@@ -81,6 +81,7 @@ type Pool struct {
 	Name string
 
 	Coin   string
+	Algo   string // forced; empty = by the coin's schedule
 	Wallet string
 
 	Daemons         []Daemon

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/assay-pool/assay/native/algo"
 )
 
 const (
@@ -40,6 +42,22 @@ func TestDefaults(t *testing.T) {
 	}
 	if cfg.StopTimeout > 10*time.Second {
 		t.Errorf("a node takes %s to stop by default, it has 10 s", cfg.StopTimeout)
+	}
+}
+
+func TestForcedAlgorithm(t *testing.T) {
+	for name, want := range map[string]algo.ID{"": algo.RX0, "cryptonight_r": algo.CNR, "rx/0": algo.RX0} {
+		cfg, err := parse(t, "--wallet", wallet, "--algo", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		profile, err := cfg.Pools[0].Profile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := profile.Algo(16, 3_000_000); err != nil || got != want {
+			t.Errorf("--algo %q: %v, %v; want %v", name, got, err, want)
+		}
 	}
 }
 
@@ -102,6 +120,8 @@ func TestOperatorErrors(t *testing.T) {
 		{"wallet of another network", []string{"--wallet", stage}, []string{"--wallet", "stagenet"}},
 		{"mistyped wallet", []string{"--wallet", wallet[:94] + "2"}, []string{"--wallet", "checksum"}},
 		{"unknown coin", []string{"--coin", "bitcoin", "--wallet", wallet}, []string{"--coin", "monero-regtest"}},
+		{"unknown algorithm", []string{"--algo", "cn/9", "--wallet", wallet}, []string{"--algo", "cn/9", "cn/r"}},
+		{"a coin that cannot be served", []string{"--coin", "aeon", "--wallet", wallet}, []string{"--coin aeon", "not implemented"}},
 		{"daemon without a scheme", []string{"--wallet", wallet, "--daemon", "127.0.0.1:18081"}, []string{"--daemon 127.0.0.1:18081", "http"}},
 		{"daemon with a password", []string{"--wallet", wallet, "--daemon", "http://u:p@h:1"}, []string{"--daemon-login-file"}},
 		{"daemon option", []string{"--wallet", wallet, "--daemon", "http://h:1,zqm=tcp://h:2"}, []string{"zqm", "known is zmq"}},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/assay-pool/assay/cmd/internal/options"
+	"github.com/assay-pool/assay/native/algo"
 	"github.com/assay-pool/assay/validator/coin"
 )
 
@@ -22,6 +23,7 @@ func registerPool(f *options.Flags, p *poolFlags) {
 	c := &p.pool
 	f.Group("Pool")
 	f.Enum(&c.Coin, "coin", "monero", coin.Names(), "Coin and network: algorithm schedule, address prefixes, seeds.")
+	f.String(&c.Algo, "algo", "", "Force this `algorithm` (cn/0, cn/r, rx/0, … or XMRig's other names for them) whatever the block version says. For private chains and forks; empty follows the coin's schedule.")
 	f.String(&c.Wallet, "wallet", "", "`Address` block rewards go to. A standard address: coin daemons do not mine to subaddresses.")
 
 	f.Group("Coin daemons")
@@ -59,9 +61,9 @@ func (p *poolFlags) resolve(name string) (errs []error) {
 		errs = append(errs, fmt.Errorf("pool %s: "+format, append([]any{name}, args...)...))
 	}
 	c := &p.pool
-	profile, err := coin.Lookup(c.Coin)
+	profile, err := c.Profile()
 	if err != nil {
-		fail("--coin: %w", err)
+		fail("%w", err)
 		return errs
 	}
 	switch address, err := profile.ParseAddress(c.Wallet); {
@@ -102,6 +104,26 @@ func (p *poolFlags) resolve(name string) (errs []error) {
 		fail("--template-max-age %s must be longer than --template-renew %s, or healthy templates would be thrown away", c.TemplateMaxAge, c.TemplateRenew)
 	}
 	return errs
+}
+
+// Profile is the coin the pool mines, with the algorithm forced if --algo says
+// so. An error names the flag; so does one for a coin the node cannot serve.
+func (p *Pool) Profile() (*coin.Profile, error) {
+	profile, err := coin.Lookup(p.Coin)
+	if err != nil {
+		return nil, fmt.Errorf("--coin: %w", err)
+	}
+	if p.Algo != "" {
+		id, err := algo.Parse(p.Algo)
+		if err != nil {
+			return nil, fmt.Errorf("--algo: %w", err)
+		}
+		profile = profile.WithAlgo(id)
+	}
+	if err := profile.Serviceable(); err != nil {
+		return nil, fmt.Errorf("--coin %s cannot be served: %w", p.Coin, err)
+	}
+	return profile, nil
 }
 
 // checkPools finds what pools may not share.

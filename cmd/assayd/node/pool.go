@@ -10,7 +10,6 @@ import (
 	"github.com/assay-pool/assay/cluster/ledger"
 	"github.com/assay-pool/assay/cmd/assayd/config"
 	"github.com/assay-pool/assay/netio/daemon"
-	"github.com/assay-pool/assay/validator/coin"
 	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/pool"
 )
@@ -27,7 +26,7 @@ type poolNode struct {
 // startPool opens a pool's books and makes its daemon client; no template is
 // fetched before follow. What was started is returned also with an error.
 func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, error) {
-	profile, err := coin.Lookup(cfg.Coin)
+	profile, err := cfg.Profile()
 	if err != nil {
 		return nil, err
 	}
