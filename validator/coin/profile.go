@@ -97,6 +97,16 @@ func (p *Profile) Algo(major uint8, height uint64) (algo.ID, error) {
 	return r.algo, p.schedule.refusal(p.Name, r)
 }
 
+// Latest is the algorithm of the chain as it is today, as far as is known: what
+// a node prepares for. Its error is the schedule's.
+func (p *Profile) Latest() (algo.ID, error) {
+	if p.forced != nil {
+		return *p.forced, nil
+	}
+	last := p.schedule.last()
+	return last.algo, p.schedule.refusal(p.Name, last)
+}
+
 // WithAlgo is a copy of the profile whose blocks are all of this algorithm,
 // whatever their version and height: for chains that took a coin's rules and
 // not its history. Whether it can work is for [Profile.Serviceable] to say.

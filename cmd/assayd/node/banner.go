@@ -18,7 +18,11 @@ func (n *Node) banner(out io.Writer, loops, workers int) {
 	for _, l := range n.epochs.Banner(workers) {
 		fmt.Fprintln(out, l)
 	}
-	line("CRYPTONIGHT", "kernel %v", n.cryptonight.Kernel())
+	widths := ""
+	for _, a := range n.calibrated {
+		widths += fmt.Sprintf("; %v %d lanes a thread", a, n.cryptonight.Width(a))
+	}
+	line("CRYPTONIGHT", "kernel %v%s", n.cryptonight.Kernel(), widths)
 	for kernel, err := range n.cryptonight.Refused() {
 		line("", "kernel %v refused: %v", kernel, err)
 	}

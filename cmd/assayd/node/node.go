@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/assay-pool/assay/cluster/store"
 	"github.com/assay-pool/assay/cmd/assayd/config"
+	"github.com/assay-pool/assay/native/algo"
 	"github.com/assay-pool/assay/native/cpu"
 	"github.com/assay-pool/assay/native/cryptonight"
 	"github.com/assay-pool/assay/native/pow"
@@ -34,6 +36,7 @@ type Node struct {
 	cpu         *cpu.Info
 	epochs      *randomx.Manager
 	cryptonight *cryptonight.Engine
+	calibrated  []algo.ID      // algorithms whose width was measured
 	redis       *store.Managed // nil with --redis
 	store       *store.Store
 	verify      *verify.Pool
@@ -79,7 +82,7 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 		return nil, fmt.Errorf("--cpu-disable: %w", err)
 	}
 	loops, workers := share(n.cpu.Cores, cfg.Hashing.Loops, cfg.Hashing.Workers)
-	if err := n.startHashing(workers); err != nil {
+	if err := n.startHashing(ctx, workers); err != nil {
 		return nil, err
 	}
 	n.banner(out, loops, workers)
@@ -124,7 +127,7 @@ const coresPerLoop = 8
 
 // startHashing makes the RandomX manager, proves it on public vectors, and
 // starts the workers.
-func (n *Node) startHashing(workers int) error {
+func (n *Node) startHashing(ctx context.Context, workers int) error {
 	h := &n.cfg.Hashing
 	mode, err := randomx.ParseMode(h.RandomXMode)
 	if err != nil {
@@ -144,6 +147,9 @@ func (n *Node) startHashing(workers int) error {
 	if err != nil {
 		return fmt.Errorf("CryptoNight: %w", err)
 	}
+	if err := n.calibrate(ctx, workers); err != nil {
+		return err
+	}
 	cfg := verify.Config{
 		Workers: workers, Queue: h.QueueShares, Candidates: h.Candidates,
 		Deadline: h.Deadline, BatchWait: h.BatchWait,
@@ -156,6 +162,27 @@ func (n *Node) startHashing(workers int) error {
 	if n.verify, err = verify.New(cfg); err != nil {
 		return fmt.Errorf("hash workers: %w", err)
 	}
+	return nil
+}
+
+// calibrate measures how many lanes are best for the CryptoNight algorithms the
+// pools use today, with as many workers as will hash. Others, which only an old
+// or forked chain brings up, get the width their cache need suggests.
+func (n *Node) calibrate(ctx context.Context, workers int) error {
+	var algos []algo.ID
+	for i := range n.cfg.Pools {
+		profile, err := n.cfg.Pools[i].Profile()
+		if err != nil {
+			return err
+		}
+		if id, err := profile.Latest(); err == nil && id.Family() == algo.CryptoNight && !slices.Contains(algos, id) {
+			algos = append(algos, id)
+		}
+	}
+	if _, err := n.cryptonight.Calibrate(ctx, workers, algos...); err != nil {
+		return fmt.Errorf("CryptoNight: %w", err)
+	}
+	n.calibrated = algos
 	return nil
 }
 
