@@ -56,6 +56,8 @@ CN_ISA CN_INLINE __m128 cn_gpu_part(__m512 v, unsigned i) {
 	}
 }
 
+#include "math_512.h"
+
 #include "kernel.h"
 
 CN_KERNEL(assay_cn_kernel_vaes512)
