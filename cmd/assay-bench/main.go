@@ -25,6 +25,7 @@ const (
 // streams are a process's surroundings, so that tests have their own.
 type streams struct {
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -37,6 +38,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"demo", "show the whole path on this machine: miners, node, daemon, Redis, blocks", runDemo},
+		{"hash", "hash lines from stdin, by any algorithm and path: settles a dispute about a share", runHash},
 		{"mine", "mine on a pool as an honest miner would", mine},
 	}
 }
@@ -45,7 +47,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once: the first one restores the default.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], streams{os.Environ(), os.Stdout, os.Stderr})
+	code := run(ctx, os.Args[1:], streams{os.Environ(), os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
 }

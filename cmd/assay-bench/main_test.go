@@ -24,8 +24,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // call runs the program as the shell would.
 func call(ctx context.Context, environ []string, args ...string) (code int, stdout, stderr string) {
+	return callWith(ctx, environ, "", args...)
+}
+
+// callWith is call with something on stdin.
+func callWith(ctx context.Context, environ []string, stdin string, args ...string) (code int, stdout, stderr string) {
 	var out, errOut bytes.Buffer
-	code = run(ctx, args, streams{environ, &out, &errOut})
+	code = run(ctx, args, streams{environ, strings.NewReader(stdin), &out, &errOut})
 	return code, out.String(), errOut.String()
 }
 
@@ -36,10 +41,10 @@ func TestCommandLine(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		"nothing":        {code: 2, stderr: "Subcommands:\n  mine"},
-		"help":           {args: []string{"--help"}, stdout: "Subcommands:\n  mine"},
+		"nothing":        {code: 2, stderr: "Subcommands:\n  demo"},
+		"help":           {args: []string{"--help"}, stdout: "Subcommands:\n  demo"},
 		"version":        {args: []string{"--version"}, stdout: "assay-bench "},
-		"unknown":        {args: []string{"mien"}, code: 2, stderr: `unknown subcommand "mien"; there is: mine`},
+		"unknown":        {args: []string{"mien"}, code: 2, stderr: `unknown subcommand "mien"; there is: demo, hash, mine`},
 		"mine help":      {args: []string{"mine", "--help"}, stdout: "--target-is-mine"},
 		"no user":        {args: []string{"mine"}, code: 2, stderr: "--user is missing"},
 		"user from env":  {args: []string{"mine", "--check-config"}, env: []string{"ASSAY_BENCH_USER=w"}, stdout: "is good"},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/assay-pool/assay/bench/miner"
@@ -55,7 +54,7 @@ func registerMine(set *options.Set, f *mineFlags) {
 		"light hashes at once with 256 MiB; full is about ten times faster and takes 2.1 GiB and a minute or more of "+
 			"building, mining light meanwhile; auto takes full when the memory is there.")
 	p.Bool(&f.hugePages, "huge-pages", true, "Use reserved 2 MiB pages when enough are free. Turn it off to leave them to the pool.")
-	p.Strings(&f.cpuDisable, "cpu-disable", nil, "CPU `feature` to treat as absent, such as avx2, or several with commas; a wrong name lists the right ones.")
+	registerCPUDisable(p, &f.cpuDisable)
 	p.Int(&f.batch, "batch", miner.DefaultBatch, 1, miner.MaxBatch,
 		"Hashes per call. Turn it up for a little more speed, down to obey new jobs sooner.")
 	p.Group("Run")
@@ -89,10 +88,9 @@ func mine(ctx context.Context, args []string, s streams) int {
 		fmt.Fprintf(s.stderr, "assay-bench mine: --pool: %v\n", err)
 		return exitUsage
 	}
-	// Features may be listed with commas or by several flags.
-	info, err := cpu.Detect(strings.FieldsFunc(strings.Join(f.cpuDisable, ","), func(r rune) bool { return r == ',' || r == ' ' }))
+	info, err := detect(f.cpuDisable)
 	if err != nil {
-		fmt.Fprintf(s.stderr, "assay-bench mine: --cpu-disable: %v\n", err)
+		fmt.Fprintf(s.stderr, "assay-bench mine: %v\n", err)
 		return exitUsage
 	}
 	if f.threads == 0 {
