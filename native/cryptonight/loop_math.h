@@ -1,5 +1,8 @@
 // The arithmetic of one iteration: what the variants add to the skeleton.
-// Included by loop.h, which sets CN_ISA.
+// The including file sets CN_ISA.
+#ifndef ASSAY_CN_LOOP_MATH_H
+#define ASSAY_CN_LOOP_MATH_H
+
 #include <emmintrin.h>
 
 #include "aes_soft.h"
@@ -103,3 +106,5 @@ CN_ISA CN_INLINE __m128i cn_aesenc_soft(__m128i block, __m128i key) {
 		       assay_cn_aes_t[2][(x[(q + 2) % 4] >> 16) & 0xff] ^ assay_cn_aes_t[3][x[(q + 3) % 4] >> 24];
 	return _mm_xor_si128(key, _mm_set_epi32((int32_t)y[3], (int32_t)y[2], (int32_t)y[1], (int32_t)y[0]));
 }
+
+#endif
