@@ -206,10 +206,11 @@ static void check_mxcsr(void) {
 		uint8_t *arena = aligned_alloc(64, size), want[32], got[32];
 		(void)assay_cn_hash(algos[i], 0, 1, in, 44, lens, 1, want, 32, arena, size, NULL);
 		_mm_setcsr(0x1f80 | 0xe040); // towards zero, flush to zero, denormals are zero
+		const unsigned before = _mm_getcsr(); // valgrind knows the rounding mode alone
 		(void)assay_cn_hash(algos[i], 0, 1, in, 44, lens, 1, got, 32, arena, size, NULL);
 		const unsigned after = _mm_getcsr();
 		_mm_setcsr(saved);
-		CHECK((after & 0xffc0) == ((0x1f80 | 0xe040) & 0xffc0), "MXCSR not restored: %#x", after);
+		CHECK((after & 0xffc0) == (before & 0xffc0) && before != saved, "MXCSR not restored: %#x", after);
 		CHECK(!memcmp(want, got, 32), "%s depends on MXCSR", assay_cn_name(algos[i]));
 		free(arena);
 	}
