@@ -144,7 +144,7 @@ func (n *node) redisProcess() int {
 func TestPrivateRedisDies(t *testing.T) {
 	fake := newFake(t, noBlocks)
 	dir := shortDir(t)
-	flags := []string{"--daemon", fake.URL, "--listen", "127.0.0.1:0,diff=2"}
+	flags := []string{"--daemon", fake.URL, "--listen", "127.0.0.1:0,diff=5"}
 	n := launchNode(t, dir, flags...)
 	n.waitReady()
 	c := hire(t, rig{n.ports[0], walletA, "one"}, rig{n.ports[0], walletA, "two"})

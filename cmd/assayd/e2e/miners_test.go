@@ -23,7 +23,9 @@ type crew struct {
 	errs   chan error
 }
 
-// hire starts one miner for each rig, each with one thread.
+// hire starts one miner for each rig, each with one thread. The node's single
+// hash worker gets no more of two cores than any of them, so the rigs' share
+// rates, 1/difficulty a hash, must add up to well below one, or it sheds.
 func hire(t *testing.T, rigs ...rig) *crew {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -22,12 +22,12 @@ stale-grace = 30s
 
 [pool real]
 daemon = ` + m.URL + `,zmq=` + m.ZMQ + `
-listen = 127.0.0.1:0,diff=2
-listen = 127.0.0.1:0,diff=3
+listen = 127.0.0.1:0,diff=4
+listen = 127.0.0.1:0,diff=6
 
 [pool quiet]
 daemon = ` + fake.URL + `
-listen = 127.0.0.1:0,diff=5
+listen = 127.0.0.1:0,diff=8
 `
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ listen = 127.0.0.1:0,diff=5
 	c := hire(t, rig{n.ports[0], walletA, "a"}, rig{n.ports[1], walletB, "b"}, rig{n.ports[2], walletA, "c"})
 	n.wait("blocks of the one pool, shares of the other", func() error {
 		s := n.metrics()
-		if s.Sum("assay_blocks_accepted_total", "pool", "real") < 2 || s.Sum("assay_credited_difficulty_total", "pool", "quiet") < 20 {
+		if s.Sum("assay_blocks_accepted_total", "pool", "real") < 2 || s.Sum("assay_credited_difficulty_total", "pool", "quiet") < 24 {
 			return os.ErrNotExist
 		}
 		return nil

@@ -77,33 +77,61 @@ func Start(tb testing.TB, opt Options) *Monerod {
 	if !ok {
 		tb.Fatalf("monerod: no network %q", opt.Network)
 	}
-	ports := FreePorts(tb, 4)
 	m := &Monerod{
-		URL: "http://127.0.0.1:" + ports[0], ZMQ: "tcp://127.0.0.1:" + ports[1],
 		Wallet: wallet, Dir: opt.Dir, tb: tb, opt: opt,
 		http: &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}},
-		args: []string{
-			"--" + opt.Network, "--offline", "--fixed-difficulty", strconv.FormatUint(opt.Difficulty, 10),
-			"--data-dir", opt.Dir, "--log-file", filepath.Join(opt.Dir, "monerod.log"), "--non-interactive",
-			"--rpc-bind-ip", "127.0.0.1", "--rpc-bind-port", ports[0],
-			"--zmq-pub", "tcp://127.0.0.1:" + ports[1],
-			"--zmq-rpc-bind-ip", "127.0.0.1", "--zmq-rpc-bind-port", ports[2],
-			"--p2p-bind-ip", "127.0.0.1", "--p2p-bind-port", ports[3],
-			"--max-concurrency", "1", "--disable-dns-checkpoints", "--check-updates", "disabled",
-		},
 	}
-	if opt.Login != "" {
-		m.args = append(m.args, "--rpc-login", opt.Login)
+	// A port that was free may be anybody's by the time monerod binds it, which it
+	// does seconds after its start.
+	for try := 1; ; try++ {
+		m.takePorts()
+		m.launch()
+		if try == 1 {
+			tb.Cleanup(m.Kill)
+		}
+		err := m.ready()
+		switch {
+		case err == nil:
+			return m
+		case try == portTries || !strings.Contains(err.Error(), "ddress already in use"):
+			tb.Fatal(err)
+		}
+		m.Kill()
+		if err := os.Remove(filepath.Join(opt.Dir, outName)); err != nil {
+			tb.Fatal(err)
+		}
 	}
-	m.launch()
-	tb.Cleanup(m.Kill)
-	m.waitReady()
-	return m
+}
+
+const (
+	// portTries is how many sets of free ports are tried.
+	portTries = 5
+	// outName is the file of what the daemon prints.
+	outName = "monerod.out"
+)
+
+// takePorts chooses free ports and writes the command line for them.
+func (m *Monerod) takePorts() {
+	m.tb.Helper()
+	ports := FreePorts(m.tb, 4)
+	m.URL, m.ZMQ = "http://127.0.0.1:"+ports[0], "tcp://127.0.0.1:"+ports[1]
+	m.args = []string{
+		"--" + m.opt.Network, "--offline", "--fixed-difficulty", strconv.FormatUint(m.opt.Difficulty, 10),
+		"--data-dir", m.Dir, "--log-file", filepath.Join(m.Dir, "monerod.log"), "--non-interactive",
+		"--rpc-bind-ip", "127.0.0.1", "--rpc-bind-port", ports[0],
+		"--zmq-pub", "tcp://127.0.0.1:" + ports[1],
+		"--zmq-rpc-bind-ip", "127.0.0.1", "--zmq-rpc-bind-port", ports[2],
+		"--p2p-bind-ip", "127.0.0.1", "--p2p-bind-port", ports[3],
+		"--max-concurrency", "1", "--disable-dns-checkpoints", "--check-updates", "disabled",
+	}
+	if m.opt.Login != "" {
+		m.args = append(m.args, "--rpc-login", m.opt.Login)
+	}
 }
 
 func (m *Monerod) launch() {
 	m.tb.Helper()
-	out, err := os.OpenFile(filepath.Join(m.Dir, "monerod.out"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	out, err := os.OpenFile(filepath.Join(m.Dir, outName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		m.tb.Fatalf("monerod output: %v", err)
 	}
@@ -132,6 +160,13 @@ func (m *Monerod) launch() {
 
 func (m *Monerod) waitReady() {
 	m.tb.Helper()
+	if err := m.ready(); err != nil {
+		m.tb.Fatal(err)
+	}
+}
+
+// ready waits until the daemon gives templates.
+func (m *Monerod) ready() error {
 	deadline := time.Now().Add(readyWithin)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -139,28 +174,28 @@ func (m *Monerod) waitReady() {
 	for time.Now().Before(deadline) {
 		select {
 		case <-m.done:
-			m.tb.Fatalf("monerod ended while starting:\n%s", m.Output())
+			return fmt.Errorf("monerod ended while starting:\n%s", m.Output())
 		case <-tick.C:
 		}
 		if m.opt.Login != "" { // an answer that asks for the login is an answer
 			var resp *http.Response
 			if resp, last = m.http.Post(m.URL+"/json_rpc", "application/json", strings.NewReader("{}")); last == nil {
 				resp.Body.Close()
-				return
+				return nil
 			}
 			continue
 		}
 		last = m.RPC("get_block_template", map[string]any{"wallet_address": m.Wallet, "reserve_size": 8}, nil)
 		if last == nil {
-			return
+			return nil
 		}
 	}
-	m.tb.Fatalf("monerod not ready within %s: %v\n%s", readyWithin, last, m.Output())
+	return fmt.Errorf("monerod not ready within %s: %v\n%s", readyWithin, last, m.Output())
 }
 
 // Output is what the daemon printed, at most its last 4 KiB.
 func (m *Monerod) Output() string {
-	b, _ := os.ReadFile(filepath.Join(m.Dir, "monerod.out"))
+	b, _ := os.ReadFile(filepath.Join(m.Dir, outName))
 	return string(b[max(0, len(b)-4096):])
 }
 
