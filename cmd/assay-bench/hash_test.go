@@ -83,8 +83,8 @@ func checkHashes(t *testing.T, list []vector, args ...string) {
 	}
 }
 
-// kernels are the paths this CPU has.
-func kernels(t *testing.T) []cryptonight.Kernel {
+// supportedKernels are the paths this CPU has.
+func supportedKernels(t *testing.T) []cryptonight.Kernel {
 	t.Helper()
 	info, err := cpu.Detect(nil)
 	if err != nil {
@@ -100,7 +100,7 @@ func TestHashVectors(t *testing.T) {
 	if len(list) < 190 {
 		t.Fatalf("only %d vectors", len(list))
 	}
-	for _, kernel := range kernels(t) {
+	for _, kernel := range supportedKernels(t) {
 		for _, width := range []string{"1", "8"} {
 			t.Run(kernel.String()+"/x"+width, func(t *testing.T) {
 				t.Parallel()

@@ -39,6 +39,7 @@ func commands() []command {
 	return []command{
 		{"demo", "show the whole path on this machine: miners, node, daemon, Redis, blocks", runDemo},
 		{"hash", "hash lines from stdin, by any algorithm and path: settles a dispute about a share", runHash},
+		{"kernels", "measure and check every hash kernel of this CPU", runKernels},
 		{"mine", "mine on a pool as an honest miner would", mine},
 	}
 }

@@ -44,7 +44,7 @@ func TestCommandLine(t *testing.T) {
 		"nothing":        {code: 2, stderr: "Subcommands:\n  demo"},
 		"help":           {args: []string{"--help"}, stdout: "Subcommands:\n  demo"},
 		"version":        {args: []string{"--version"}, stdout: "assay-bench "},
-		"unknown":        {args: []string{"mien"}, code: 2, stderr: `unknown subcommand "mien"; there is: demo, hash, mine`},
+		"unknown":        {args: []string{"mien"}, code: 2, stderr: `unknown subcommand "mien"; there is: demo, hash, kernels, mine`},
 		"mine help":      {args: []string{"mine", "--help"}, stdout: "--target-is-mine"},
 		"no user":        {args: []string{"mine"}, code: 2, stderr: "--user is missing"},
 		"user from env":  {args: []string{"mine", "--check-config"}, env: []string{"ASSAY_BENCH_USER=w"}, stdout: "is good"},

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/assay-pool/assay/bench/kernels"
+	"github.com/assay-pool/assay/cmd/internal/options"
+	"github.com/assay-pool/assay/native/algo"
+	"github.com/assay-pool/assay/native/cpu"
+	"github.com/assay-pool/assay/native/cryptonight"
+)
+
+// kernelsFlags are the flags of kernels. Lists are taken with commas or several flags.
+type kernelsFlags struct {
+	algos, kernels, widths, threads []string
+	time                            time.Duration
+	rounds                          int
+	quick, noJIT, json              bool
+	mode                            string
+	cpuDisable                      []string
+	minSpeedup                      float64
+}
+
+const kernelsSynopsis = `Measures algorithm × kernel × width × threads, and checks every hash it makes: all paths of an
+algorithm hash the same 16 inputs, and the portable kernel with one lane says what the hashes are.
+A wrong hash is a MISMATCH and exit 1. The checksum is of those 16 hashes, equal on every machine.
+
+  THR      hash threads                    H/S      of all threads, by the wall clock
+  MS/HASH  CPU time of a hash              BATCH MS wall time of a batch: the wait of a share
+  ×LANE    speed against width 1           ×THREAD  speed against one thread
+  WIDTH    lanes in lockstep; for RandomX, hashes a call
+
+Figures are medians over rounds in which the paths take turns. Ratios are by CPU time, which other
+programs on the machine disturb least.
+
+  assay-bench kernels --quick
+  assay-bench kernels --algo cn/1,cn/r --kernel all --width 1,8 --threads 1,all`
+
+// registerKernels names the flags.
+func registerKernels(set *options.Set, f *kernelsFlags) {
+	p := set.Process()
+	p.Group("Paths")
+	p.Strings(&f.algos, "algo", nil, "`Algorithms`, such as cn/1,cn/r,rx/0. None given: all CryptoNight variants and rx/0.")
+	p.Strings(&f.kernels, "kernel", []string{"best"}, "CryptoNight `kernels`: portable, aesni, avx2, vaes256, vaes512, best, or all that this CPU has.")
+	p.Strings(&f.widths, "width", []string{"1,2,4,8"}, "`Lanes` in lockstep, 1 to 16.")
+	p.Strings(&f.threads, "threads", []string{"1,all"}, "Hash `threads`; all is one per core.")
+	p.Enum(&f.mode, "randomx-mode", "light", []string{"light", "full"}, "full measures rx/0 in full memory too: 2.1 GiB, and a minute or more of building.")
+	p.Bool(&f.noJIT, "no-jit", false, "Interpret the random programs of cn/r and cn/wow instead of compiling them.")
+	registerCPUDisable(p, &f.cpuDisable)
+	p.Group("Run")
+	p.Duration(&f.time, "time", time.Second, time.Millisecond, time.Hour,
+		"Hashing `time` of each path, all rounds together. A round takes one batch at least, so slow paths take longer.")
+	p.Int(&f.rounds, "rounds", 3, 1, kernels.MaxRounds, "Turns of each path; the median counts. Turn it up on a machine with other work.")
+	p.Bool(&f.quick, "quick", false, "A check rather than a measurement: --time=50ms --rounds=1 --width=1,8 --threads=1, whatever these say.")
+	p.Float(&f.minSpeedup, "min-speedup", 0, 0, 16, "Exit with 1 if the best batch of a CryptoNight variant is less than so many `times` as fast as one lane. 0 asks for nothing.")
+	p.Group("Output")
+	p.Bool(&f.json, "json", false, "Write facts and results as one JSON object.")
+}
+
+// config turns flags into what to measure.
+func (f *kernelsFlags) config() (cfg kernels.Config, err error) {
+	if f.quick {
+		f.time, f.rounds, f.widths, f.threads = 50*time.Millisecond, 1, []string{"1,8"}, []string{"1"}
+	}
+	cfg = kernels.Config{Time: f.time, Rounds: f.rounds, Full: f.mode == "full", NoJIT: f.noJIT}
+	if cfg.CPU, err = detect(f.cpuDisable); err != nil {
+		return cfg, err
+	}
+	if cfg.Algos, err = f.parseAlgos(); err != nil {
+		return cfg, err
+	}
+	if cfg.Kernels, err = f.parseKernels(cfg.CPU); err != nil {
+		return cfg, err
+	}
+	if cfg.Widths, err = parseNumbers("width", f.widths, 0, cryptonight.MaxWidth); err != nil {
+		return cfg, err
+	}
+	cfg.Threads, err = parseNumbers("threads", f.threads, cfg.CPU.Cores, kernels.MaxThreads)
+	return cfg, err
+}
+
+func (f *kernelsFlags) parseAlgos() ([]algo.ID, error) {
+	names := splitList(f.algos)
+	if len(names) == 0 {
+		return append(cryptonight.Algorithms(), algo.RX0), nil
+	}
+	var list []algo.ID
+	for _, name := range names {
+		a, err := algo.Parse(name)
+		if err != nil {
+			return nil, fmt.Errorf("--algo: %w", err)
+		}
+		if !slices.Contains(list, a) {
+			list = append(list, a)
+		}
+	}
+	return list, nil
+}
+
+// parseKernels gives the kernels slowest first.
+func (f *kernelsFlags) parseKernels(info *cpu.Info) ([]cryptonight.Kernel, error) {
+	supported := cryptonight.Supported(info)
+	var list []cryptonight.Kernel
+	for _, name := range splitList(f.kernels) {
+		switch name {
+		case "all":
+			list = append(list, supported...)
+		case "best":
+			list = append(list, supported[len(supported)-1])
+		default:
+			k, err := parseKernel(name, info)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, k)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
+// parseNumbers gives a list in ascending order; all, if it is not 0, is what
+// the word stands for.
+func parseNumbers(flag string, values []string, all, most int) ([]int, error) {
+	var list []int
+	for _, word := range splitList(values) {
+		n, err := strconv.Atoi(word)
+		if all > 0 && word == "all" {
+			n, err = all, nil
+		}
+		if err != nil || n < 1 || n > most {
+			return nil, fmt.Errorf("--%s: %q is not a number between 1 and %d", flag, word, most)
+		}
+		list = append(list, n)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("--%s is empty", flag)
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
+// kernelsReport is what --json prints.
+type kernelsReport struct {
+	Host        hostFacts        `json:"host"`
+	TimePerPath float64          `json:"seconds_per_path"`
+	Rounds      int              `json:"rounds"`
+	NoJIT       bool             `json:"no_jit"`
+	Mode        string           `json:"randomx_mode"`
+	Seconds     float64          `json:"seconds"` // of the whole run
+	OK          bool             `json:"ok"`      // all was measured, and no hash was wrong
+	Results     []kernels.Result `json:"results"`
+}
+
+// runKernels is the subcommand.
+func runKernels(ctx context.Context, args []string, s streams) int {
+	var f kernelsFlags
+	set := options.New("assay-bench kernels", "ASSAY_BENCH")
+	set.Version(shownVersion())
+	set.Synopsis(kernelsSynopsis)
+	registerKernels(set, &f)
+	if code, goOn := set.Load(args, s.environ, s.stdout, s.stderr); !goOn {
+		return code
+	}
+	cfg, err := f.config()
+	if err != nil {
+		fmt.Fprintf(s.stderr, "assay-bench kernels: %v\n", err)
+		return exitUsage
+	}
+	progress := &turnProgress{w: s.stderr, live: isTerminal(s.stderr), started: time.Now()}
+	cfg.Progress = progress.show
+	report := kernelsReport{Host: host(cfg.CPU, args), TimePerPath: f.time.Seconds(), Rounds: f.rounds, NoJIT: f.noJIT, Mode: f.mode}
+	report.Results, err = kernels.Run(ctx, cfg)
+	progress.clear()
+	report.Seconds = time.Since(progress.started).Seconds()
+	failures := kernels.Mismatches(report.Results)
+	report.OK = err == nil && len(failures) == 0
+	if f.minSpeedup > 0 {
+		failures = append(failures, kernels.Below(report.Results, f.minSpeedup)...)
+	}
+	// What was measured is shown, whatever ended the run.
+	if writeErr := report.write(s.stdout, f.json); err == nil {
+		err = writeErr
+	}
+	if err != nil {
+		failures = append(failures, err.Error())
+	}
+	for _, failure := range failures {
+		fmt.Fprintf(s.stderr, "assay-bench kernels: %s\n", failure)
+	}
+	if len(failures) > 0 {
+		return exitFailed
+	}
+	return exitOK
+}
+
+func (r kernelsReport) write(w io.Writer, asJSON bool) error {
+	if asJSON {
+		if r.Results == nil {
+			r.Results = []kernels.Result{} // an empty list, not null
+		}
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(r)
+	}
+	if _, err := fmt.Fprintf(w, "%s\n", r.Host.lines("kernels")); err != nil {
+		return err
+	}
+	if err := kernels.Write(w, r.Results); err != nil {
+		return err
+	}
+	verdict := "every hash is right"
+	if !r.OK {
+		verdict = "NOT ALL IS RIGHT, see above"
+	}
+	_, err := fmt.Fprintf(w, "\n%d paths in %.0f s: %s\n", len(r.Results), r.Seconds, verdict)
+	return err
+}
+
+// progressPause is the time between progress lines where none is redrawn.
+const progressPause = 10 * time.Second
+
+// turnProgress shows where the run stands, on stderr.
+type turnProgress struct {
+	w             io.Writer
+	live          bool // one line is redrawn
+	started, last time.Time
+}
+
+func (p *turnProgress) show(at kernels.Progress) {
+	now := time.Now()
+	line := fmt.Sprintf("%s  turn %d of %d  %s", now.Sub(p.started).Round(time.Second), min(at.Done+1, at.Total), at.Total, at.What)
+	switch {
+	case p.live:
+		fmt.Fprintf(p.w, "\r\x1b[K%s", line)
+	case now.Sub(p.last) >= progressPause:
+		p.last = now
+		fmt.Fprintln(p.w, line)
+	}
+}
+
+// clear makes room for the result.
+func (p *turnProgress) clear() {
+	if p.live {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/assay-pool/assay/bench/kernels"
+	"github.com/assay-pool/assay/native/cpu"
+)
+
+func TestKernelsCommandLine(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args   []string
+		stderr string
+	}{
+		"algorithm":      {[]string{"--algo=cn/0,cn/9"}, `--algo: unknown algorithm "cn/9"`},
+		"kernel":         {[]string{"--kernel=neon"}, "unknown CryptoNight kernel"},
+		"lacking kernel": {[]string{"--kernel=all,vaes512", "--cpu-disable=avx512"}, "without avx512 lacks it; there is portable"},
+		"width":          {[]string{"--width=1,17"}, `--width: "17" is not a number between 1 and 16`},
+		"all widths":     {[]string{"--width=all"}, `--width: "all" is not a number`},
+		"no width":       {[]string{"--width=,"}, "--width is empty"},
+		"threads":        {[]string{"--threads=0"}, `--threads: "0" is not a number`},
+		"mode":           {[]string{"--randomx-mode=auto"}, "is not one of light, full"},
+		"time":           {[]string{"--time=0"}, "is not between 1ms"},
+		"feature":        {[]string{"--cpu-disable=mmx9"}, "can be disabled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := call(t.Context(), nil, append([]string{"kernels"}, tc.args...)...)
+			if code != exitUsage || stdout != "" || !strings.Contains(stderr, tc.stderr) {
+				t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+			}
+		})
+	}
+}
+
+// The flags' words become lists in order, without doubles.
+func TestKernelsConfig(t *testing.T) {
+	info, err := cpu.Detect(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := kernelsFlags{kernels: []string{"best", "portable,all"}, widths: []string{"8,1", "8"}, threads: []string{"all", "1"}, rounds: 1}
+	cfg, err := f.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Kernels) != len(supportedKernels(t)) || len(cfg.Algos) != 24 || len(cfg.Widths) != 2 || cfg.Widths[0] != 1 ||
+		cfg.Threads[0] != 1 || cfg.Threads[len(cfg.Threads)-1] != info.Cores {
+		t.Errorf("%+v", cfg)
+	}
+	f.algos, f.quick = []string{"rx/0", "cn-pico cn-trtl"}, true
+	if cfg, err = f.config(); err != nil || len(cfg.Algos) != 2 || len(cfg.Threads) != 1 || cfg.Rounds != 1 || cfg.Time == 0 {
+		t.Errorf("%+v, %v", cfg, err)
+	}
+}
+
+func TestKernels(t *testing.T) {
+	needsCgo(t)
+	best := supportedKernels(t)[len(supportedKernels(t))-1].String()
+	t.Run("JSON", func(t *testing.T) {
+		code, stdout, stderr := call(t.Context(), nil, "kernels", "--quick", "--json", "--algo=cn-pico,cn/upx2")
+		var r kernelsReport
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != exitOK {
+			t.Fatalf("exit %d, %v: %s\n%s", code, err, stdout, stderr)
+		}
+		if !r.OK || len(r.Results) != 4 || r.Results[0].Kernel != best || r.Host.Cores < 1 || r.Host.Date == "" || r.Rounds != 1 || r.Seconds <= 0 {
+			t.Errorf("%+v", r)
+		}
+		if a, b := r.Results[0], r.Results[1]; a.Checksum != b.Checksum || len(a.Checksum) != 16 {
+			t.Errorf("checksums %q and %q", a.Checksum, b.Checksum)
+		}
+	})
+	t.Run("table", func(t *testing.T) {
+		// No batch is sixteen times as fast as one lane with eight.
+		code, stdout, stderr := call(t.Context(), nil, "kernels", "--quick", "--algo=cn-pico", "--min-speedup=16")
+		if code != exitFailed || !strings.Contains(stderr, "cn-pico "+best) || !strings.Contains(stderr, "times one lane") {
+			t.Errorf("exit %d: %s", code, stderr)
+		}
+		for _, want := range []string{" * CPU ", " * CACHE ", "×LANE", "2 paths in ", "every hash is right"} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("no %q in\n%s", want, stdout)
+			}
+		}
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		code, stdout, stderr := call(ctx, nil, "kernels", "--quick", "--algo=cn-pico", "--json")
+		var r kernelsReport
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil || r.OK || code != exitFailed || !strings.Contains(stderr, "context canceled") {
+			t.Errorf("exit %d, %v: %s%s", code, err, stdout, stderr)
+		}
+	})
+}
+
+func TestMismatchIsShown(t *testing.T) {
+	var out strings.Builder
+	r := kernelsReport{Results: []kernels.Result{{Algo: "cn/1", Kernel: "k", Checksum: "0123456789abcdef", Wrong: 1}}}
+	if err := r.write(&out, false); err != nil || !strings.Contains(out.String(), "MISMATCH") || !strings.Contains(out.String(), "NOT ALL IS RIGHT") {
+		t.Errorf("%v: %s", err, &out)
+	}
+}
