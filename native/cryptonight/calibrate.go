@@ -10,20 +10,22 @@ import (
 	"github.com/assay-pool/assay/native/algo"
 )
 
-// Limits of a calibration.
+// Limits of a calibration. Rounds go over all widths one after the other, so
+// that a disturbance of a second touches one round of each instead of all of
+// one, and the median forgives it.
 const (
-	// calibrationRounds: the median of three forgives one disturbance.
-	calibrationRounds = 3
-	// giveUpRatio ends the climb: once the pads fall out of the cache, or the
-	// core is saturated, wider batches do not come back.
-	giveUpRatio = 1.5
+	calibrationRounds    = 5
+	calibrationMinRounds = 3
+	// calibrationTime ends the rounds early: a start-up has several algorithms
+	// to measure, and on a crowded machine each hash may take four times as long.
+	calibrationTime = 2 * time.Second
 	// worthRatio is the gain for which a wider batch is preferred: below it
 	// the wider one only makes each share wait longer.
 	worthRatio = 0.97
 )
 
 // calibrationWidths are the candidates, ascending.
-func calibrationWidths() []int { return []int{1, 2, 3, 4, 5, 6, 8, 10, 12, 16} }
+func calibrationWidths() []int { return []int{1, 2, 3, 4, 5, 6, 8, 12, 16} }
 
 // Measurement is one width's result: CPU time of a hash on one thread while
 // all workers hash.
@@ -35,8 +37,10 @@ type Measurement struct {
 // Calibrate measures, for each algorithm named, which width is fastest with
 // so many workers hashing at once, and uses it from then on, unless Config
 // forces one. Cache sizes alone mislead: a virtual machine may see 32 MiB of
-// L3 and be given 8. It takes about a second an algorithm. Call it before
-// NewWorker; not concurrently with anything else of the engine.
+// L3 and be given 8, or share it with a neighbour. It takes two or three
+// seconds for each algorithm of 2 MiB, less for smaller ones, more on a crowded
+// machine; ctx ends it early. Call it before NewWorker; not concurrently with
+// anything else of the engine.
 func (e *Engine) Calibrate(ctx context.Context, workers int, algos ...algo.ID) (map[algo.ID][]Measurement, error) {
 	results := map[algo.ID][]Measurement{}
 	for _, a := range algos {
@@ -56,7 +60,7 @@ func (e *Engine) Calibrate(ctx context.Context, workers int, algos ...algo.ID) (
 	return results, nil
 }
 
-// calibrate measures one algorithm, climbing until it no longer pays.
+// calibrate measures one algorithm at all candidate widths.
 func (e *Engine) calibrate(ctx context.Context, workers int, a algo.ID) ([]Measurement, error) {
 	trial := &Engine{cfg: e.cfg, info: e.info, kernel: e.kernel, widths: map[algo.ID]int{a: MaxWidth}}
 	pool := make([]*Worker, workers)
@@ -68,11 +72,14 @@ func (e *Engine) calibrate(ctx context.Context, workers int, a algo.ID) ([]Measu
 		defer w.Close()
 		pool[i] = w
 	}
-	var measured []Measurement
-	lowest := time.Duration(0)
-	for _, width := range calibrationWidths() {
-		rounds := make([]time.Duration, 0, calibrationRounds)
-		for range calibrationRounds {
+	widths := calibrationWidths()
+	times := make([][]time.Duration, len(widths))
+	begin := time.Now()
+	for r := range calibrationRounds {
+		if r >= calibrationMinRounds && time.Since(begin) > calibrationTime {
+			break
+		}
+		for i, width := range widths {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -80,15 +87,12 @@ func (e *Engine) calibrate(ctx context.Context, workers int, a algo.ID) ([]Measu
 			if err != nil {
 				return nil, err
 			}
-			rounds = append(rounds, d)
+			times[i] = append(times[i], d)
 		}
-		m := Measurement{width, median(rounds)}
-		measured = append(measured, m)
-		if lowest == 0 || m.Hash < lowest {
-			lowest = m.Hash
-		} else if float64(m.Hash) > giveUpRatio*float64(lowest) {
-			break
-		}
+	}
+	measured := make([]Measurement, len(widths))
+	for i, width := range widths {
+		measured[i] = Measurement{width, median(times[i])}
 	}
 	return measured, nil
 }

@@ -152,7 +152,7 @@ func TestCalibrate(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := measured[algo.CNUPX2]
-	if len(list) < 2 || list[0].Width != 1 {
+	if len(list) != len(calibrationWidths()) || list[0].Width != 1 {
 		t.Fatalf("measured %v", list)
 	}
 	for _, m := range list {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,7 +46,8 @@ type Config struct {
 
 // Defaults of Config. XMRig gives up after 20 s and every request is to be
 // answered within 5 s (I9): 3 s in the queue leaves room for the batch itself.
-// 4096 shares are 3 s of work at 1,400 hashes/s; more would only wait to be shed.
+// 4096 shares are 3 s of work of a node that hashes 1,400 a second; on a slower
+// one the deadline sheds what does not get its turn.
 const (
 	DefaultQueue      = 4096
 	DefaultCandidates = 64
@@ -82,7 +84,7 @@ func New(cfg Config) (*Pool, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Pool{cfg: cfg, queue: newQueue(cfg.Queue, cfg.Candidates)}
+	p := &Pool{cfg: cfg, queue: newQueue(cfg.Queue, cfg.Candidates, cfg.Deadline)}
 	p.metrics = newMetrics(cfg.Registerer, p.queue)
 	started := make(chan error, cfg.Workers)
 	for i := range cfg.Workers {
@@ -94,7 +96,7 @@ func New(cfg Config) (*Pool, error) {
 		errs = append(errs, <-started)
 	}
 	if err := errors.Join(errs...); err != nil {
-		p.Close()
+		p.Close(context.Background())
 		return nil, err
 	}
 	p.metrics.workers.Set(float64(cfg.Workers))
@@ -114,10 +116,13 @@ func (p *Pool) Submit(s *Share) {
 	}
 }
 
-// Close hashes what is queued, sheds what comes later, and returns when every
-// share has been judged and every worker is gone.
-func (p *Pool) Close() {
+// Close hashes what is queued until ctx ends and sheds the rest of it, but for
+// candidates; what comes later is shed. It returns when every share has been
+// judged and every worker is gone.
+func (p *Pool) Close(ctx context.Context) {
 	p.queue.close()
+	stop := context.AfterFunc(ctx, p.queue.giveUp)
+	defer stop()
 	p.workers.Wait()
 }
 
@@ -158,10 +163,13 @@ func (p *Pool) run(id int, started chan<- error) {
 		return max(width, 1), p.cfg.BatchWait
 	}
 	for {
-		w.batch = p.queue.take(w.batch[:0], rule)
-		if len(w.batch) == 0 {
+		var ok bool
+		if w.batch, w.late, ok = p.queue.take(w.batch[:0], w.late[:0], rule); !ok {
 			return
 		}
-		w.work()
+		w.shed()
+		if len(w.batch) > 0 {
+			w.work()
+		}
 	}
 }

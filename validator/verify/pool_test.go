@@ -2,9 +2,11 @@ package verify_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -143,7 +145,7 @@ func TestVerdicts(t *testing.T) {
 		{"a block is never too late", lateBlock, validator.Accepted, true},
 	}
 	p := start(t, &sha{width: 4}, verify.Config{Deadline: 30 * time.Second})
-	defer p.Close()
+	defer p.Close(context.Background())
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p.Submit(tt.share)
@@ -208,7 +210,7 @@ func TestEveryShareIsJudgedOnce(t *testing.T) {
 	for range senders * each / 4 {
 		j.next(t)
 	}
-	p.Close()
+	p.Close(context.Background())
 	wg.Wait()
 	var counts [validator.Verdicts]int
 	for share, n := range j.seen {
@@ -265,7 +267,7 @@ func TestFullQueueSheds(t *testing.T) {
 	candidate.Candidate = true
 	p.Submit(candidate)
 	close(h.gate)
-	p.Close()
+	p.Close(context.Background())
 	if candidate.Verdict != validator.Accepted {
 		t.Errorf("a candidate at a full queue: %v", candidate.Verdict)
 	}
@@ -273,6 +275,41 @@ func TestFullQueueSheds(t *testing.T) {
 	p.Submit(late)
 	if late.Verdict != validator.ShedShutdown {
 		t.Errorf("after Close: %v", late.Verdict)
+	}
+}
+
+// TestCloseGivesUp: a stop that has no more time sheds plain shares and still
+// hashes the candidates.
+func TestCloseGivesUp(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	tmpl := jobtest.Template(t, 1)
+	j := newJudge(64)
+	h := &sha{width: 1, gate: make(chan struct{})}
+	p := start(t, h, verify.Config{})
+	p.Submit(honest(tmpl, j, 0)) // keeps the worker at the gate
+	for p.Depth() != 0 {
+		runtime.Gosched()
+	}
+	candidate := honest(tmpl, j, 1)
+	candidate.Candidate = true
+	plain := []*verify.Share{honest(tmpl, j, 2), honest(tmpl, j, 3)}
+	for _, s := range append(plain, candidate) {
+		p.Submit(s)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	closed := make(chan struct{})
+	go func() { p.Close(ctx); close(closed) }()
+	h.gate <- struct{}{} // the one at the gate
+	h.gate <- struct{}{} // the candidate
+	<-closed
+	for i, s := range plain {
+		if s.Verdict != validator.ShedDeadline && i > 0 {
+			t.Errorf("plain share %d after the time was up: %v", i, s.Verdict)
+		}
+	}
+	if candidate.Verdict != validator.Accepted {
+		t.Errorf("candidate: %v", candidate.Verdict)
 	}
 }
 
@@ -292,7 +329,7 @@ func TestHashErrorsShed(t *testing.T) {
 		if got := j.next(t).Verdict; got != tt.want {
 			t.Errorf("%v: verdict %v, want %v", tt.err, got, tt.want)
 		}
-		p.Close()
+		p.Close(context.Background())
 	}
 }
 
@@ -317,7 +354,7 @@ func BenchmarkVerifyPath(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer p.Close()
+	defer p.Close(context.Background())
 	s := honest(tmpl, j, 1)
 	b.ReportAllocs()
 	for b.Loop() {

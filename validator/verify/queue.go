@@ -27,6 +27,8 @@ type lane struct {
 
 func (l *lane) len() int { return len(l.shares) - l.head }
 
+func (l *lane) first() *Share { return l.shares[l.head] }
+
 func (l *lane) push(s *Share) { l.shares = append(l.shares, s) }
 
 func (l *lane) pop() *Share {
@@ -51,24 +53,32 @@ func (l *lane) pop() *Share {
 // A mutex and two conditions, not channels: a worker takes several shares of
 // one key at once and the priority of the whole queue can change with each
 // arrival. At the rates hashing allows (10⁴ shares/s) the lock is never seen.
+//
+// A claim to be a block is cheap to forge, so its priority is bounded twice:
+// after each batch of candidates the plain shares have a turn, and those that
+// are overdue are shed whoever is served. A flood of claims costs honest shares
+// half of the hash threads, never their answers (I9).
 type queue struct {
-	limit [classes]int
+	limit    [classes]int
+	deadline time.Duration // a plain share older than this is late
 
 	mu     sync.Mutex
 	filled sync.Cond // guarded by mu
 	lanes  [classes][]*lane
 	size   [classes]int
+	turn   class // whose turn it is, if both classes wait
 	closed bool
+	given  bool // up: what still waits is shed
 }
 
-func newQueue(shares, candidates int) *queue {
-	q := &queue{limit: [classes]int{classCandidate: candidates, classShare: shares}}
+func newQueue(shares, candidates int, deadline time.Duration) *queue {
+	q := &queue{limit: [classes]int{classCandidate: candidates, classShare: shares}, deadline: deadline}
 	q.filled.L = &q.mu
 	return q
 }
 
-// push files a share. A candidate that finds its class full takes a place
-// among the plain shares. ok is false when there is no room or no queue.
+// push files a share. A candidate that finds its class full is a plain share
+// from then on. ok is false when there is no room or no queue.
 func (q *queue) push(s *Share) (ok, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -82,6 +92,7 @@ func (q *queue) push(s *Share) (ok, closed bool) {
 	if q.size[c] >= q.limit[c] {
 		return false, false
 	}
+	s.Candidate = c == classCandidate
 	q.lane(c, KeyOf(s.Template)).push(s)
 	q.size[c]++
 	q.filled.Signal()
@@ -101,67 +112,96 @@ func (q *queue) lane(c class, key pow.Key) *lane {
 	return l
 }
 
-// next is the lane whose oldest share has waited longest in the best class.
-// Empty lanes are dropped on the way: their keys may never come back. mu is held.
+// next is the lane to serve: of the class whose turn it is, or of the other one
+// if that has none, the lane whose oldest share has waited longest. mu is held.
 func (q *queue) next() (*lane, class) {
-	for c := range q.lanes {
-		lanes := q.lanes[c][:0]
-		var oldest *lane
-		for _, l := range q.lanes[c] {
-			if l.len() == 0 {
-				continue
-			}
-			lanes = append(lanes, l)
-			if oldest == nil || l.shares[l.head].Received.Before(oldest.shares[oldest.head].Received) {
-				oldest = l
-			}
-		}
-		clear(q.lanes[c][len(lanes):])
-		q.lanes[c] = lanes
-		if oldest != nil {
-			return oldest, class(c)
+	for _, c := range [classes]class{q.turn, 1 - q.turn} {
+		if l := q.oldest(c); l != nil {
+			return l, c
 		}
 	}
-	return nil, 0
+	return nil, classShare
+}
+
+// oldest is the lane of a class whose first share has waited longest, or nil.
+// Empty lanes are dropped on the way: their keys may never come back. mu is held.
+func (q *queue) oldest(c class) *lane {
+	lanes := q.lanes[c][:0]
+	var oldest *lane
+	for _, l := range q.lanes[c] {
+		if l.len() == 0 {
+			continue
+		}
+		lanes = append(lanes, l)
+		if oldest == nil || l.first().Received.Before(oldest.first().Received) {
+			oldest = l
+		}
+	}
+	clear(q.lanes[c][len(lanes):])
+	q.lanes[c] = lanes
+	return oldest
+}
+
+// overdue moves plain shares that have waited too long to late. mu is held.
+func (q *queue) overdue(late []*Share) []*Share {
+	now := time.Now()
+	for _, l := range q.lanes[classShare] {
+		for l.len() > 0 && (q.given || now.Sub(l.first().Received) > q.deadline) {
+			late = append(late, l.pop())
+			q.size[classShare]--
+		}
+	}
+	return late
 }
 
 // batchRule says how many shares of a key make a batch, and how long a batch
 // may wait to fill.
 type batchRule func(pow.Key) (width int, wait time.Duration)
 
-// take blocks until there is work and appends a batch of one key to dst. It
-// returns an empty batch once the queue is closed and drained. fill is asked
-// how wide the batch may be; a candidate never waits for company.
-func (q *queue) take(dst []*Share, rule batchRule) []*Share {
+// take blocks until there is work. It appends a batch of one key to batch, and
+// to late the plain shares that are to be shed first; both may be empty but not
+// at once. ok is false once the queue is closed and drained. rule is asked how
+// wide a batch may be; a candidate never waits for company.
+func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		l, c := q.next()
-		if l == nil {
-			if q.closed {
-				return dst
+		late = q.overdue(late)
+		lane, c := q.next()
+		if lane == nil {
+			if q.closed || len(late) > 0 {
+				return batch, late, len(late) > 0
 			}
 			q.filled.Wait()
 			continue
 		}
-		width, wait := rule(l.key)
-		if c == classShare && l.len() < width && !q.closed {
-			if left := wait - time.Since(l.shares[l.head].Received); left > 0 {
+		width, wait := rule(lane.key)
+		if c == classShare && lane.len() < width && !q.closed {
+			if left := wait - time.Since(lane.first().Received); left > 0 {
+				if len(late) > 0 {
+					return batch, late, true
+				}
 				q.waitFor(left)
 				continue
 			}
 		}
-		for range min(width, l.len()) {
-			dst = append(dst, l.pop())
+		for range min(width, lane.len()) {
+			batch = append(batch, lane.pop())
 			q.size[c]--
 		}
-		return dst
+		q.turn = 1 - c
+		return batch, late, true
 	}
 }
 
-// waitFor waits for an arrival or for d, whichever comes first. mu is held.
+// waitFor waits for an arrival or for d, whichever comes first. The timer takes
+// the lock, so that it cannot fire between its start and the wait. mu is held.
 func (q *queue) waitFor(d time.Duration) {
-	timer := time.AfterFunc(d, q.filled.Broadcast)
+	timer := time.AfterFunc(d, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.filled.Broadcast()
+	})
 	q.filled.Wait()
 	timer.Stop()
 }
@@ -171,6 +211,14 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
+	q.filled.Broadcast()
+}
+
+// giveUp sheds the plain shares that still wait.
+func (q *queue) giveUp() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.given = true
 	q.filled.Broadcast()
 }
 

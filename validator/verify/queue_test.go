@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -30,6 +31,15 @@ func nonces(batch []*Share) []uint32 {
 	return out
 }
 
+// took is the next batch of a queue in which nothing is late.
+func took(q *queue, rule batchRule) []*Share {
+	batch, late, _ := q.take(nil, nil, rule)
+	if len(late) != 0 {
+		panic("late shares in a queue with an hour's deadline")
+	}
+	return batch
+}
+
 func mustPush(t *testing.T, q *queue, shares ...*Share) {
 	t.Helper()
 	for _, s := range shares {
@@ -53,30 +63,96 @@ func expect(t *testing.T, got []*Share, want ...uint32) {
 }
 
 func TestQueueBatchesOneKeyOldestFirst(t *testing.T) {
-	q := newQueue(10, 10)
+	q := newQueue(10, 10, time.Hour)
 	a, b := seeded(1), seeded(2)
 	mustPush(t, q, queued(b, 20, 2*time.Second), queued(a, 10, 3*time.Second),
 		queued(b, 21, time.Second), queued(a, 11, 0))
-	expect(t, q.take(nil, fixed(8, 0)), 10, 11)
-	expect(t, q.take(nil, fixed(8, 0)), 20, 21)
+	expect(t, took(q, fixed(8, 0)), 10, 11)
+	expect(t, took(q, fixed(8, 0)), 20, 21)
 	if q.depth(classShare) != 0 {
 		t.Fatalf("depth %d after all were taken", q.depth(classShare))
 	}
 }
 
 func TestQueueCandidatesFirst(t *testing.T) {
-	q := newQueue(10, 1)
+	q := newQueue(10, 1, time.Hour)
 	tmpl := seeded(1)
 	first, second := queued(tmpl, 7, 0), queued(tmpl, 8, 0)
 	first.Candidate, second.Candidate = true, true
 	mustPush(t, q, queued(tmpl, 1, time.Minute), first, second)
-	expect(t, q.take(nil, fixed(8, time.Hour)), 7)
+	expect(t, took(q, fixed(8, time.Hour)), 7)
 	// The second candidate found its class full and waits among the shares.
-	expect(t, q.take(nil, fixed(2, time.Hour)), 1, 8)
+	expect(t, took(q, fixed(2, time.Hour)), 1, 8)
+	if second.Candidate {
+		t.Error("a candidate without a place among candidates still counts as one")
+	}
+}
+
+// TestQueueClaimsDoNotStarve: however many claims come, plain shares have every
+// second turn, and those that are late are shed before anything is served.
+func TestQueueClaimsDoNotStarve(t *testing.T) {
+	q := newQueue(100, 100, time.Minute)
+	tmpl := seeded(1)
+	claim := func(nonce uint32) *Share {
+		s := queued(tmpl, nonce, 0)
+		s.Candidate = true
+		return s
+	}
+	for i := range uint32(10) {
+		mustPush(t, q, claim(100+i))
+	}
+	mustPush(t, q, queued(tmpl, 1, time.Second), queued(tmpl, 2, time.Second), queued(tmpl, 3, 2*time.Minute))
+	// Share 3 came last but is late; lanes are in order of arrival, so it is
+	// found once those before it have gone.
+	var order []uint32
+	for range 5 {
+		batch, late, ok := q.take(nil, nil, fixed(1, 0))
+		if !ok {
+			t.Fatal("the queue says it is closed")
+		}
+		for _, s := range late {
+			order = append(order, s.Nonce+1000)
+		}
+		order = append(order, nonces(batch)...)
+	}
+	want := []uint32{100, 1, 101, 2, 1003, 102}
+	if !slices.Equal(order, want) {
+		t.Errorf("served %v, want %v", order, want)
+	}
+}
+
+func TestQueueShedsLateWithoutWork(t *testing.T) {
+	q := newQueue(10, 1, time.Minute)
+	mustPush(t, q, queued(seeded(1), 1, time.Hour))
+	batch, late, ok := q.take(nil, nil, fixed(8, time.Hour))
+	if len(batch) != 0 || len(late) != 1 || !ok {
+		t.Fatalf("batch %v, late %v, ok %v", nonces(batch), nonces(late), ok)
+	}
+	q.close()
+	if batch, late, ok = q.take(nil, nil, fixed(8, time.Hour)); len(batch)+len(late) != 0 || ok {
+		t.Fatalf("after the end: batch %v, late %v, ok %v", nonces(batch), nonces(late), ok)
+	}
+}
+
+// TestQueueWakesForTheShortestRest: a batch whose wait is all but over when it
+// is looked at must not sleep until the next arrival.
+func TestQueueWakesForTheShortestRest(t *testing.T) {
+	const wait = 200 * time.Microsecond
+	for i := range 2000 {
+		q := newQueue(10, 1, time.Hour)
+		mustPush(t, q, queued(seeded(1), 1, wait-time.Duration(i%20)*time.Microsecond))
+		got := make(chan []*Share, 1)
+		go func() { got <- took(q, fixed(8, wait)) }()
+		select {
+		case <-got:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a lone share was forgotten")
+		}
+	}
 }
 
 func TestQueueLimits(t *testing.T) {
-	q := newQueue(2, 1)
+	q := newQueue(2, 1, time.Hour)
 	tmpl := seeded(1)
 	mustPush(t, q, queued(tmpl, 1, 0), queued(tmpl, 2, 0))
 	if ok, closed := q.push(queued(tmpl, 3, 0)); ok || closed {
@@ -85,18 +161,18 @@ func TestQueueLimits(t *testing.T) {
 	candidate := queued(tmpl, 4, 0)
 	candidate.Candidate = true
 	mustPush(t, q, candidate)
-	expect(t, q.take(nil, fixed(1, 0)), 4)
-	expect(t, q.take(nil, fixed(1, 0)), 1)
+	expect(t, took(q, fixed(1, 0)), 4)
+	expect(t, took(q, fixed(1, 0)), 1)
 	mustPush(t, q, queued(tmpl, 5, 0))
-	expect(t, q.take(nil, fixed(9, 0)), 2, 5)
+	expect(t, took(q, fixed(9, 0)), 2, 5)
 }
 
 func TestQueueWaitsForCompany(t *testing.T) {
-	q := newQueue(10, 1)
+	q := newQueue(10, 1, time.Hour)
 	tmpl := seeded(1)
 	mustPush(t, q, queued(tmpl, 1, 0))
 	got := make(chan []*Share)
-	go func() { got <- q.take(nil, fixed(2, time.Hour)) }()
+	go func() { got <- took(q, fixed(2, time.Hour)) }()
 	select {
 	case batch := <-got:
 		t.Fatalf("took %v without waiting for the batch to fill", nonces(batch))
@@ -107,32 +183,32 @@ func TestQueueWaitsForCompany(t *testing.T) {
 
 	// A batch that does not fill goes after its wait.
 	mustPush(t, q, queued(tmpl, 3, 0))
-	expect(t, q.take(nil, fixed(2, time.Millisecond)), 3)
+	expect(t, took(q, fixed(2, time.Millisecond)), 3)
 }
 
 func TestQueueCloseDrains(t *testing.T) {
-	q := newQueue(10, 1)
+	q := newQueue(10, 1, time.Hour)
 	tmpl := seeded(1)
 	mustPush(t, q, queued(tmpl, 1, 0))
 	q.close()
 	if ok, closed := q.push(queued(tmpl, 2, 0)); ok || !closed {
 		t.Fatalf("push after close: ok %v, closed %v", ok, closed)
 	}
-	expect(t, q.take(nil, fixed(8, time.Hour)), 1)
-	if batch := q.take(nil, fixed(8, time.Hour)); len(batch) != 0 {
+	expect(t, took(q, fixed(8, time.Hour)), 1)
+	if batch := took(q, fixed(8, time.Hour)); len(batch) != 0 {
 		t.Fatalf("took %v from a drained queue", nonces(batch))
 	}
 }
 
 func TestQueueReleasesShares(t *testing.T) {
-	q := newQueue(1<<20, 1)
+	q := newQueue(1<<20, 1, time.Hour)
 	tmpl := seeded(1)
 	for i := range uint32(5000) {
 		mustPush(t, q, queued(tmpl, i, time.Minute))
 	}
 	var batch []*Share
 	for i := range uint32(20000) {
-		batch = q.take(batch[:0], fixed(1, 0))
+		batch, _, _ = q.take(batch[:0], nil, fixed(1, 0))
 		expect(t, batch, i)
 		mustPush(t, q, queued(tmpl, i+5000, 0))
 	}
@@ -140,10 +216,10 @@ func TestQueueReleasesShares(t *testing.T) {
 		t.Fatalf("a lane of 5000 shares that never empties holds room for %d", grown)
 	}
 	for range 5000 {
-		batch = q.take(batch[:0], fixed(1, 0))
+		batch, _, _ = q.take(batch[:0], nil, fixed(1, 0))
 	}
 	mustPush(t, q, queued(seeded(2), 1, 0))
-	q.take(nil, fixed(1, 0))
+	took(q, fixed(1, 0))
 	if _, _ = q.next(); len(q.lanes[classShare]) != 0 {
 		t.Fatalf("%d empty lanes are kept", len(q.lanes[classShare]))
 	}

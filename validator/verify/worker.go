@@ -17,6 +17,7 @@ type worker struct {
 	pool   *Pool
 	hasher Hasher
 	batch  []*Share
+	late   []*Share // to be shed
 	in     []byte
 	lens   []uint32
 	out    []byte
@@ -30,10 +31,6 @@ const failLogGap = time.Second
 // work judges every share of the batch: all are of one key.
 func (w *worker) work() {
 	now := time.Now()
-	w.shedLate(now)
-	if len(w.batch) == 0 {
-		return
-	}
 	w.in, w.lens = w.in[:0], w.lens[:0]
 	for _, s := range w.batch {
 		w.pool.metrics.wait.Observe(now.Sub(s.Received).Seconds())
@@ -77,19 +74,13 @@ func (w *worker) verdict(s *Share) validator.Verdict {
 	return validator.Accepted
 }
 
-// shedLate drops what has waited too long. Candidates are never too late: a
-// block is worth its hash even when its miner has given up on the answer.
-func (w *worker) shedLate(now time.Time) {
-	kept := w.batch[:0]
-	for _, s := range w.batch {
-		if !s.Candidate && now.Sub(s.Received) > w.pool.cfg.Deadline {
-			w.pool.judge(s, validator.ShedDeadline)
-			continue
-		}
-		kept = append(kept, s)
+// shed gives up on the shares that have waited too long. Candidates are never
+// among them: a block is worth its hash even when its miner has given up.
+func (w *worker) shed() {
+	for _, s := range w.late {
+		w.pool.judge(s, validator.ShedDeadline)
 	}
-	clear(w.batch[len(kept):])
-	w.batch = kept
+	clear(w.late)
 }
 
 // fail sheds a batch that could not be hashed.
