@@ -120,9 +120,12 @@ func (p *Pool) Submit(s *Share) {
 // candidates; what comes later is shed. It returns when every share has been
 // judged and every worker is gone.
 func (p *Pool) Close(ctx context.Context) {
-	p.queue.close()
+	if ctx.Err() != nil {
+		p.queue.giveUp()
+	}
 	stop := context.AfterFunc(ctx, p.queue.giveUp)
 	defer stop()
+	p.queue.close()
 	p.workers.Wait()
 }
 

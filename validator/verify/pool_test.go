@@ -283,9 +283,9 @@ func TestFullQueueSheds(t *testing.T) {
 func TestCloseGivesUp(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	tmpl := jobtest.Template(t, 1)
-	j := newJudge(64)
+	j := newJudge(1 << 16)
 	h := &sha{width: 1, gate: make(chan struct{})}
-	p := start(t, h, verify.Config{})
+	p := start(t, h, verify.Config{Queue: 8})
 	p.Submit(honest(tmpl, j, 0)) // keeps the worker at the gate
 	for p.Depth() != 0 {
 		runtime.Gosched()
@@ -300,11 +300,16 @@ func TestCloseGivesUp(t *testing.T) {
 	cancel()
 	closed := make(chan struct{})
 	go func() { p.Close(ctx); close(closed) }()
+	for probe := honest(tmpl, j, 9); probe.Verdict != validator.ShedShutdown; runtime.Gosched() {
+		// Until Close has begun, probes queue up or find no room.
+		probe = honest(tmpl, j, 9)
+		p.Submit(probe)
+	}
 	h.gate <- struct{}{} // the one at the gate
 	h.gate <- struct{}{} // the candidate
 	<-closed
 	for i, s := range plain {
-		if s.Verdict != validator.ShedDeadline && i > 0 {
+		if s.Verdict != validator.ShedDeadline {
 			t.Errorf("plain share %d after the time was up: %v", i, s.Verdict)
 		}
 	}
