@@ -46,9 +46,9 @@ programs on the machine disturb least.
 func registerKernels(set *options.Set, f *kernelsFlags) {
 	p := set.Process()
 	p.Group("Paths")
-	p.Strings(&f.algos, "algo", nil, "`Algorithms`, such as cn/1,cn/r,rx/0. None given: all CryptoNight variants and rx/0.")
+	p.Strings(&f.algos, "algo", nil, "The `algorithms`, such as cn/1,cn/r,rx/0. None given: all CryptoNight variants and rx/0.")
 	p.Strings(&f.kernels, "kernel", []string{"best"}, "CryptoNight `kernels`: portable, aesni, avx2, vaes256, vaes512, best, or all that this CPU has.")
-	p.Strings(&f.widths, "width", []string{"1,2,4,8"}, "`Lanes` in lockstep, 1 to 16.")
+	p.Strings(&f.widths, "width", []string{"1,2,4,8"}, "Widths: `lanes` in lockstep, 1 to 16.")
 	p.Strings(&f.threads, "threads", []string{"1,all"}, "Hash `threads`; all is one per core.")
 	p.Enum(&f.mode, "randomx-mode", "light", []string{"light", "full"}, "full measures rx/0 in full memory too: 2.1 GiB, and a minute or more of building.")
 	p.Bool(&f.noJIT, "no-jit", false, "Interpret the random programs of cn/r and cn/wow instead of compiling them.")
@@ -216,8 +216,11 @@ func (r kernelsReport) write(w io.Writer, asJSON bool) error {
 		return err
 	}
 	verdict := "every hash is right"
-	if !r.OK {
-		verdict = "NOT ALL IS RIGHT, see above"
+	switch {
+	case len(kernels.Mismatches(r.Results)) > 0:
+		verdict = "NOT EVERY HASH IS RIGHT"
+	case !r.OK:
+		verdict = "cut short; every hash shown is right"
 	}
 	_, err := fmt.Fprintf(w, "\n%d paths in %.0f s: %s\n", len(r.Results), r.Seconds, verdict)
 	return err

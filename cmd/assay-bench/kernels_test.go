@@ -84,6 +84,13 @@ func TestKernels(t *testing.T) {
 			}
 		}
 	})
+	t.Run("cut short", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if code, stdout, _ := call(ctx, nil, "kernels", "--quick", "--algo=cn-pico"); code != exitFailed || !strings.Contains(stdout, "0 paths in 0 s: cut short") {
+			t.Errorf("exit %d: %s", code, stdout)
+		}
+	})
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -98,7 +105,7 @@ func TestKernels(t *testing.T) {
 func TestMismatchIsShown(t *testing.T) {
 	var out strings.Builder
 	r := kernelsReport{Results: []kernels.Result{{Algo: "cn/1", Kernel: "k", Checksum: "0123456789abcdef", Wrong: 1}}}
-	if err := r.write(&out, false); err != nil || !strings.Contains(out.String(), "MISMATCH") || !strings.Contains(out.String(), "NOT ALL IS RIGHT") {
+	if err := r.write(&out, false); err != nil || !strings.Contains(out.String(), "MISMATCH") || !strings.Contains(out.String(), "NOT EVERY HASH IS RIGHT") {
 		t.Errorf("%v: %s", err, &out)
 	}
 }
