@@ -34,7 +34,7 @@ func registerHashing(f *options.Flags, h *Hashing) {
 	f.Bool(&h.HugePages, "huge-pages", true, "Use 2 MiB pages where the system has them; the banner tells how to get them.")
 	f.Enum(&h.RandomXMode, "randomx-mode", "auto", []string{"auto", "light", "full"}, "light: 256 MiB a seed, about 22 ms a hash. full: 2336 MiB a seed, about 2 ms. auto: full where memory allows.")
 	f.Int(&h.BuildThreads, "randomx-build-threads", 1, 1, 256, "`Threads` that fill a dataset, at low priority. More are ready sooner and disturb hashing more.")
-	f.Int(&h.Caches, "randomx-caches", 4, 3, 64, "RandomX caches held at most, 256 MiB each: current, previous and next seed of each pool that has one of its own.")
+	f.Int(&h.Caches, "randomx-caches", 0, 0, 1024, "RandomX `caches` held at most, 256 MiB each; 0 is current, previous and next seed of each pool and one more. Pools of one chain share theirs, so fewer do there; 3 is the least for one chain.")
 	f.Int(&h.CryptoNightWidth, "cryptonight-width", 0, 0, 16, "CryptoNight hashes run in lockstep on one thread, `lanes`; 0 picks by cache size and algorithm. Turn it down where the L3 cache is shared with other programs.")
 	f.Int(&h.QueueShares, "verify-queue", 4096, 16, 1<<20, "`Shares` that may wait for a hash worker; more are shed with a \"Throttled\" answer. 3 s of work at most is useful.")
 	f.Int(&h.Candidates, "verify-candidates", 64, 1, 4096, "Block candidates that may wait ahead of all other `shares`.")

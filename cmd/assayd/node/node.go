@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -54,6 +55,10 @@ type Node struct {
 // survives, and stops it. The banner goes to out.
 func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) error {
 	n, err := Start(ctx, cfg, log, out)
+	if ctx.Err() != nil && n == nil {
+		log.Info("stopped before the start was done", "err", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -134,7 +139,7 @@ func (n *Node) startHashing(ctx context.Context, workers int) error {
 		return fmt.Errorf("--randomx-mode: %w", err)
 	}
 	n.epochs, err = randomx.New(randomx.Config{
-		Mode: mode, BuildThreads: h.BuildThreads, MaxCaches: h.Caches, HugePages: h.HugePages,
+		Mode: mode, BuildThreads: h.BuildThreads, MaxCaches: n.caches(), HugePages: h.HugePages,
 		CPU: n.cpu, Log: n.log, Registerer: n.registry,
 	})
 	if err != nil {
@@ -163,6 +168,15 @@ func (n *Node) startHashing(ctx context.Context, workers int) error {
 		return fmt.Errorf("hash workers: %w", err)
 	}
 	return nil
+}
+
+// caches is the number of RandomX caches: what the flag says, or current,
+// previous and next seed of each pool and one more for late references.
+func (n *Node) caches() int {
+	if n.cfg.Hashing.Caches != 0 {
+		return n.cfg.Hashing.Caches
+	}
+	return 3*len(n.cfg.Pools) + 1
 }
 
 // calibrate measures how many lanes are best for the CryptoNight algorithms the
@@ -211,7 +225,8 @@ func (n *Node) startRedis(ctx context.Context) error {
 	if url == "" {
 		var err error
 		n.redis, err = store.StartManaged(ctx, store.ManagedConfig{
-			Dir: filepath.Join(n.cfg.DataDir, "redis"), Binary: r.ServerBinary, Log: n.log, Registerer: n.registry,
+			Dir: filepath.Join(n.cfg.DataDir, "redis"), Binary: r.ServerBinary,
+			StartTimeout: r.StartTimeout, Log: n.log, Registerer: n.registry,
 		})
 		if err != nil {
 			return fmt.Errorf("private redis-server: %w", err)
@@ -253,12 +268,25 @@ func (n *Node) followDaemons() {
 	}
 }
 
+// A stop's time, in parts of --stop-timeout. Each stage has its own, so that a
+// miner who goes on sending or a daemon that hangs cannot take the time the
+// ledger needs to write what was promised.
+const (
+	drainPart  = 0.5   // shares on their way are hashed and answered
+	verifyPart = 0.125 // the queue is emptied, by hashing or shedding
+	blocksPart = 0.125 // found blocks reach the daemons
+	ledgerPart = 0.25  // credits are written
+)
+
+// part is a context with its share of the time to stop.
+func (n *Node) part(share float64) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), time.Duration(share*float64(n.cfg.StopTimeout)))
+}
+
 // Stop takes the node down in the order of the package comment. The error says
 // what could not be finished in time; a node that could not start in full is
 // stopped as far as it got.
 func (n *Node) Stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.StopTimeout)
-	defer cancel()
 	var errs []error
 	note := func(what string, err error) {
 		if err != nil {
@@ -270,14 +298,16 @@ func (n *Node) Stop() error {
 		n.follows.Wait()
 	}
 	if n.server != nil {
+		ctx, cancel := n.part(drainPart)
 		note("answer the shares on their way", n.server.Drain(ctx))
+		cancel()
 	}
 	if n.verify != nil {
-		n.verify.Close()
+		ctx, cancel := n.part(verifyPart)
+		n.verify.Close(ctx)
+		cancel()
 	}
-	for _, p := range n.pools {
-		note("pool "+p.cfg.Name, p.close(ctx))
-	}
+	n.stopPools(note)
 	if n.server != nil {
 		n.server.Stop()
 	}
@@ -294,4 +324,26 @@ func (n *Node) Stop() error {
 		n.redis.Stop()
 	}
 	return errors.Join(errs...)
+}
+
+// stopPools lets blocks reach their daemons and writes the books, all pools at
+// once: the time is for all of them.
+func (n *Node) stopPools(note func(string, error)) {
+	blocks, cancel := n.part(blocksPart)
+	defer cancel()
+	var wait sync.WaitGroup
+	for _, p := range n.pools {
+		wait.Go(func() { p.closeBlocks(blocks) })
+	}
+	wait.Wait()
+	books, cancel := n.part(ledgerPart)
+	defer cancel()
+	errs := make([]error, len(n.pools))
+	for i, p := range n.pools {
+		wait.Go(func() { errs[i] = p.closeBooks(books) })
+	}
+	wait.Wait()
+	for i, p := range n.pools {
+		note("pool "+p.cfg.Name, errs[i])
+	}
 }

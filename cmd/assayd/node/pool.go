@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/assay-pool/assay/cluster/ledger"
 	"github.com/assay-pool/assay/cmd/assayd/config"
@@ -95,27 +94,23 @@ func (p *poolNode) ledgerReady() error {
 	return fmt.Errorf("%d of %d credits wait for Redis (--ledger-pending), the last error: %v", s.Pending, s.MaxPending, s.Err)
 }
 
-// close finishes blocks on their way, then writes what the ledger still holds.
-func (p *poolNode) close(ctx context.Context) error {
-	var errs []error
-	// A daemon that hangs must not take the ledger's time to write: blocks get
-	// half of what is left.
-	blocks, cancel := context.WithCancel(ctx)
-	if deadline, ok := ctx.Deadline(); ok {
-		blocks, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
-	}
-	defer cancel()
+// closeBlocks lets blocks on their way reach the daemons until ctx ends.
+func (p *poolNode) closeBlocks(ctx context.Context) {
 	if p.pool != nil {
-		p.pool.Close(blocks)
+		p.pool.Close(ctx)
 	}
 	if p.daemons != nil {
-		if err := p.daemons.Close(blocks); err != nil {
+		if err := p.daemons.Close(ctx); err != nil {
 			// The block is placed; only a further daemon does not have it yet.
 			p.log.Warn("a block was not offered to every daemon before the end", "pool", p.cfg.Name, "err", err)
 		}
 	}
-	if p.ledger != nil {
-		errs = append(errs, p.ledger.Close(ctx))
+}
+
+// closeBooks writes what the ledger still holds.
+func (p *poolNode) closeBooks(ctx context.Context) error {
+	if p.ledger == nil {
+		return nil
 	}
-	return errors.Join(errs...)
+	return p.ledger.Close(ctx)
 }
