@@ -90,8 +90,8 @@ func startNode(t *testing.T, flags ...string) *node {
 	return n
 }
 
-// launchNode runs a node and waits until its ports are open.
-func launchNode(t *testing.T, dir string, flags ...string) *node {
+// beginNode runs a node and waits for nothing.
+func beginNode(t *testing.T, dir string, flags ...string) *node {
 	t.Helper()
 	n := &node{t: t, dir: dir, done: make(chan struct{})}
 	n.cmd = exec.Command(assayd, append(base(dir), flags...)...)
@@ -118,6 +118,13 @@ func launchNode(t *testing.T, dir string, flags ...string) *node {
 			t.Logf("the node's output:\n%s", text[max(0, len(text)-24<<10):])
 		}
 	})
+	return n
+}
+
+// launchNode runs a node and waits until its ports are open.
+func launchNode(t *testing.T, dir string, flags ...string) *node {
+	t.Helper()
+	n := beginNode(t, dir, flags...)
 	adminLine := regexp.MustCompile(`ADMIN +(http://[^ ]+)`)
 	n.wait("its ports to open", func() error {
 		if m := adminLine.FindStringSubmatch(n.out.String()); m != nil {

@@ -65,3 +65,21 @@ func TestStopIdle(t *testing.T) {
 		t.Errorf("redis-server %d outlived its node", pid)
 	}
 }
+
+// TestStopWhileStarting: SIGTERM is obeyed at any moment of a start, with exit 0
+// and nothing left behind.
+func TestStopWhileStarting(t *testing.T) {
+	fake := newFake(t, noBlocks)
+	for _, words := range []string{"HUGE PAGES", "RANDOMX", "private redis-server runs", "redis is ready"} {
+		t.Run(words, func(t *testing.T) {
+			n := beginNode(t, shortDir(t), "--daemon", fake.URL, "--listen", "127.0.0.1:0,diff=2")
+			n.logs(words)
+			n.stop()
+		})
+	}
+	t.Run("redis that never answers", func(t *testing.T) {
+		n := beginNode(t, shortDir(t), "--daemon", fake.URL, "--listen", "127.0.0.1:0,diff=2", "--redis", "redis://127.0.0.1:1")
+		n.logs("CRYPTONIGHT")
+		n.stop()
+	})
+}
