@@ -66,8 +66,11 @@ func md5Hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// quotable refuses what would break out of a quoted string of the header we send back.
-func quotable(s string) bool { return !strings.ContainsAny(s, "\"\\\r\n") }
+// quotable refuses what would break out of a quoted string of the header we send back, or make it
+// a header that may not be sent.
+func quotable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '"' || r == '\\' })
+}
 
 func offersAuth(qop string) bool {
 	for _, q := range strings.Split(qop, ",") {
