@@ -24,7 +24,8 @@ type Endpoint struct {
 	Login string
 }
 
-// Config of a Client. Zero values take the default named beside each field.
+// Config of a Client. Zero values take the default named beside each field; its reason
+// is there.
 type Config struct {
 	// Pool names the pool in metrics and logs. Default "default".
 	Pool string
@@ -36,41 +37,43 @@ type Config struct {
 	// (above that the length varint has two bytes and gains nothing). Required.
 	ReserveSize int
 
-	// PollInterval between get_info calls to the daemon in use. Default 1 s.
+	// PollInterval between get_info calls to the daemon in use. DefaultPollInterval.
 	PollInterval time.Duration
-	// HealthInterval between get_info calls to the other daemons. Default 5 s.
+	// HealthInterval between get_info calls to the other daemons. DefaultHealthInterval.
 	HealthInterval time.Duration
-	// RPCTimeout of one call, connect to last byte. Default 5 s.
+	// RPCTimeout of one call, connect to last byte. DefaultRPCTimeout.
 	RPCTimeout time.Duration
-	// SubmitTimeout of one submit_block call: the daemon verifies the block before it answers,
-	// which may need a RandomX cache built first. Default 20 s.
+	// SubmitTimeout of one submit_block call. DefaultSubmitTimeout.
 	SubmitTimeout time.Duration
 	// SubmitLinger is how long daemons that did not answer yet are still tried after another one
-	// accepted the block. Default 60 s.
+	// accepted the block. DefaultSubmitLinger.
 	SubmitLinger time.Duration
-	// TxRefresh is the shortest time between two templates of one parent. Default 15 s.
+	// AlternativeWait is how long Submit waits for the other daemons when the first one has the
+	// block beside its main chain only. DefaultAlternativeWait.
+	AlternativeWait time.Duration
+	// TxRefresh is the shortest time between two templates of one parent. DefaultTxRefresh.
 	TxRefresh time.Duration
 	// MaxAge of a template before it is fetched anew so that the block's timestamp stays true.
-	// Default 60 s.
+	// DefaultMaxAge.
 	MaxAge time.Duration
-	// NotifyGap is the shortest time between two polls caused by ZMQ notices. Default 50 ms.
+	// NotifyGap is the shortest time between two polls caused by ZMQ notices. DefaultNotifyGap.
 	NotifyGap time.Duration
-	// FailAfter failed polls in a row a daemon is unhealthy. Default 2.
+	// FailAfter failed polls in a row a daemon is unhealthy. DefaultFailAfter.
 	FailAfter int
-	// RecoverAfter good polls in a row an unhealthy daemon is used again. Default 3.
+	// RecoverAfter good polls in a row an unhealthy daemon is used again. DefaultRecoverAfter.
 	RecoverAfter int
 	// RefuseBackoff is how long a daemon whose template was refused is left alone; doubled with
-	// each refusal in a row up to RefuseBackoffMax. Defaults 5 s and 5 min.
+	// each refusal in a row up to RefuseBackoffMax. DefaultRefuseBackoff, DefaultRefuseBackoffMax.
 	RefuseBackoff    time.Duration
 	RefuseBackoffMax time.Duration
-	// LagBlocks behind the others for longer than LagGrace a daemon is not used. Defaults 2, 20 s.
+	// LagBlocks behind the others for longer than LagGrace a daemon is not used. DefaultLagBlocks,
+	// DefaultLagGrace.
 	LagBlocks uint64
 	LagGrace  time.Duration
 	// StuckAfter this long at one height while others moved on by even one block a daemon is not
-	// used. Default 5 min.
+	// used. DefaultStuckAfter.
 	StuckAfter time.Duration
-	// MaxResponse bounds the bytes read of one answer. Default 4 MiB (a template of 30,000
-	// transactions has 2 MiB of hex).
+	// MaxResponse bounds the bytes read of one answer. DefaultMaxResponse.
 	MaxResponse int64
 
 	// Log, nil = none.
@@ -78,6 +81,52 @@ type Config struct {
 	// Registerer for metrics, nil = none.
 	Registerer prometheus.Registerer
 }
+
+// Defaults of Config.
+const (
+	// A poll is 1.4 KB and half a millisecond of the daemon's time; a second is what a block heard
+	// of without ZMQ then costs at most.
+	DefaultPollInterval = time.Second
+	// The others are polled to know their height when they are needed: a block is minutes apart.
+	DefaultHealthInterval = 5 * time.Second
+	// A healthy daemon answers in milliseconds; one that needs five seconds is no use for fresh jobs.
+	DefaultRPCTimeout = 5 * time.Second
+	// The daemon verifies the block before it answers, which may need a RandomX cache built first:
+	// seconds on a small machine.
+	DefaultSubmitTimeout = 20 * time.Second
+	// A restart of a daemon takes less; after a minute it gets the block from its peers anyway.
+	DefaultSubmitLinger = time.Minute
+	// A daemon that is alive verifies a block and answers within a second or two, so this hears
+	// all of them, and well before SubmitTimeout would give a hung one up: the block's finder and
+	// its round wait for it.
+	DefaultAlternativeWait = 5 * time.Second
+	// New transactions add fees of little next to the reward, and a job change costs every miner a
+	// moment; eight changes in a block's two minutes are enough.
+	DefaultTxRefresh = 15 * time.Second
+	// Two templates in a block's time keep its timestamp true to a minute, where consensus asks for
+	// hours and difficulty algorithms see minutes.
+	DefaultMaxAge = time.Minute
+	// A burst of notices (a block and its transactions) becomes twenty polls a second at most.
+	DefaultNotifyGap = 50 * time.Millisecond
+	// One lost poll happens in a healthy network, two in a row seldom.
+	DefaultFailAfter = 2
+	// A daemon that flaps would make the pool change jobs each time; three seconds of good polls
+	// are more than a flap.
+	DefaultRecoverAfter = 3
+	// Wrong data does not mend within seconds, except at a reorganisation or a restart; five
+	// minutes is how late a mended daemon may be noticed.
+	DefaultRefuseBackoff    = 5 * time.Second
+	DefaultRefuseBackoffMax = 5 * time.Minute
+	// One block late is propagation, which takes seconds; two for twenty seconds is a daemon that
+	// has lost its peers.
+	DefaultLagBlocks = 2
+	DefaultLagGrace  = 20 * time.Second
+	// A block takes two minutes on average; that others found one and this daemon heard of none for
+	// more than twice that is not propagation any more.
+	DefaultStuckAfter = 5 * time.Minute
+	// A template of 30,000 transactions has 2 MiB of hex; twice that is no template.
+	DefaultMaxResponse = 4 << 20
+)
 
 // Limits that no operator needs to turn.
 const (
@@ -103,25 +152,26 @@ func (c *Config) setDefaults() {
 		}
 	}
 	str(&c.Pool, "default")
-	dur(&c.PollInterval, time.Second)
-	dur(&c.HealthInterval, 5*time.Second)
-	dur(&c.RPCTimeout, 5*time.Second)
-	dur(&c.SubmitTimeout, 20*time.Second)
-	dur(&c.SubmitLinger, time.Minute)
-	dur(&c.TxRefresh, 15*time.Second)
-	dur(&c.MaxAge, time.Minute)
-	dur(&c.NotifyGap, 50*time.Millisecond)
-	num(&c.FailAfter, 2)
-	num(&c.RecoverAfter, 3)
-	dur(&c.RefuseBackoff, 5*time.Second)
-	dur(&c.RefuseBackoffMax, 5*time.Minute)
+	dur(&c.PollInterval, DefaultPollInterval)
+	dur(&c.HealthInterval, DefaultHealthInterval)
+	dur(&c.RPCTimeout, DefaultRPCTimeout)
+	dur(&c.SubmitTimeout, DefaultSubmitTimeout)
+	dur(&c.SubmitLinger, DefaultSubmitLinger)
+	dur(&c.AlternativeWait, DefaultAlternativeWait)
+	dur(&c.TxRefresh, DefaultTxRefresh)
+	dur(&c.MaxAge, DefaultMaxAge)
+	dur(&c.NotifyGap, DefaultNotifyGap)
+	num(&c.FailAfter, DefaultFailAfter)
+	num(&c.RecoverAfter, DefaultRecoverAfter)
+	dur(&c.RefuseBackoff, DefaultRefuseBackoff)
+	dur(&c.RefuseBackoffMax, DefaultRefuseBackoffMax)
 	if c.LagBlocks == 0 {
-		c.LagBlocks = 2
+		c.LagBlocks = DefaultLagBlocks
 	}
-	dur(&c.LagGrace, 20*time.Second)
-	dur(&c.StuckAfter, 5*time.Minute)
+	dur(&c.LagGrace, DefaultLagGrace)
+	dur(&c.StuckAfter, DefaultStuckAfter)
 	if c.MaxResponse == 0 {
-		c.MaxResponse = 4 << 20
+		c.MaxResponse = DefaultMaxResponse
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -144,7 +194,7 @@ func (c *Config) check() error {
 	}{
 		{"poll interval", c.PollInterval}, {"health interval", c.HealthInterval},
 		{"rpc timeout", c.RPCTimeout}, {"submit timeout", c.SubmitTimeout},
-		{"submit linger", c.SubmitLinger}, {"template refresh", c.TxRefresh},
+		{"submit linger", c.SubmitLinger}, {"alternative wait", c.AlternativeWait}, {"template refresh", c.TxRefresh},
 		{"template max age", c.MaxAge}, {"notify gap", c.NotifyGap},
 		{"refuse back-off", c.RefuseBackoff}, {"refuse back-off max", c.RefuseBackoffMax},
 		{"lag grace", c.LagGrace}, {"stuck after", c.StuckAfter},
