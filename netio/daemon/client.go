@@ -23,13 +23,17 @@ type Client struct {
 	lingerCx context.Context // ends the senders that outlive Submit
 	lingerGo context.CancelFunc
 
+	lingerMu sync.Mutex    // guards lingers; taken last
+	lingers  []*submission // answered, still on their way to further daemons; oldest first
+
 	mu        sync.Mutex // guards everything below
 	active    *node
 	since     time.Time // when active was chosen
 	current   *Template // as last accepted
 	confirmed time.Time // when current was last known to extend the chosen daemon's tip
 	lastFetch time.Time
-	fetchTxs  uint64 // transaction pool size when current was fetched
+	fetchTxs  uint64    // transaction pool size when current was fetched
+	postponed time.Time // when accept could last not judge a template; zero = it could since
 	closed    bool
 }
 
@@ -68,9 +72,11 @@ func New(cfg Config) (*Client, error) {
 }
 
 // Run follows the chain until ctx ends and returns nil then. accept is called from one goroutine
-// for every template that differs from the last accepted one. An error from it means that the
-// template is wrong: it is counted, the daemon is left alone for RefuseBackoff, and the next
-// daemon is asked. Run may be called once.
+// for every template that differs from the last accepted one. An error marked by [Refused] means
+// that the template is wrong: it is counted, the daemon is left alone for RefuseBackoff, and the
+// next daemon is asked. Any other error means that accept could not judge the template: it is
+// counted, nobody is blamed, and the template is fetched again with the next poll. Run may be
+// called once.
 func (c *Client) Run(ctx context.Context, accept func(*Template) error) error {
 	if !c.running.CompareAndSwap(false, true) {
 		return errors.New("daemon client is already running")
@@ -250,30 +256,53 @@ func (c *Client) LastTemplate() time.Time {
 	return c.confirmed
 }
 
-// HeaderByHeight and HeaderByID ask the daemons in order of preference, the chosen one first, for
-// a block of the chain. The error is the last daemon's.
-func (c *Client) HeaderByHeight(ctx context.Context, height uint64) (Header, error) {
-	return c.ask(func(n *node) (Header, error) { return n.headerByHeight(ctx, c.cfg.RPCTimeout, height) })
-}
-
-func (c *Client) HeaderByID(ctx context.Context, id [32]byte) (Header, error) {
-	return c.ask(func(n *node) (Header, error) { return n.headerByID(ctx, c.cfg.RPCTimeout, id) })
-}
-
-func (c *Client) ask(f func(*node) (Header, error)) (h Header, err error) {
-	order := c.nodes
-	if a := c.chosen(); a != nil {
-		order = append([]*node{a}, c.nodes...)
-	}
-	for i, n := range order {
-		if i > 0 && n == order[0] {
-			continue
-		}
-		if h, err = f(n); err == nil {
+// HeaderByHeight asks the daemons in order of preference, the chosen one first, for a block of the
+// chain; the first answer counts. The error is the last daemon's.
+func (c *Client) HeaderByHeight(ctx context.Context, height uint64) (h Header, err error) {
+	for _, n := range c.order() {
+		if h, err = n.headerByHeight(ctx, c.cfg.RPCTimeout, height); err == nil {
 			return h, nil
 		}
 	}
 	return Header{}, err
+}
+
+// HeaderByID asks the daemons in the same order for a block. One that has it beside its main chain
+// (Orphan) does not end the search: another may have it on its main chain. The error is the last
+// daemon's.
+func (c *Client) HeaderByID(ctx context.Context, id [32]byte) (Header, error) {
+	var beside *Header
+	var last error
+	for _, n := range c.order() {
+		h, err := n.headerByID(ctx, c.cfg.RPCTimeout, id)
+		switch {
+		case err != nil:
+			last = err
+		case !h.Orphan:
+			return h, nil
+		case beside == nil:
+			beside = &h
+		}
+	}
+	if beside != nil {
+		return *beside, nil
+	}
+	return Header{}, last
+}
+
+// order is the daemons with the chosen one first.
+func (c *Client) order() []*node {
+	a := c.chosen()
+	if a == nil {
+		return c.nodes
+	}
+	order := append(make([]*node, 0, len(c.nodes)), a)
+	for _, n := range c.nodes {
+		if n != a {
+			order = append(order, n)
+		}
+	}
+	return order
 }
 
 // Close waits for the senders that Submit left running, until ctx ends; then it cuts them off. No

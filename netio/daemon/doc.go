@@ -29,11 +29,17 @@
 //
 // Accepted means known. monerod answers submit_block with OK also for a block it puts beside its
 // main chain and even for one whose parent it has never seen, so an OK is checked by asking for
-// the block's header by id.
+// the block's header by id. One that is beside the main chain of the daemon that answered first may
+// be on another's: Submit waits a little for the others before it says so.
+//
+// Who is blamed. A template that accept refuses (daemon.Refused) costs its daemon a while of being
+// left alone. That accept could not judge it costs the daemon nothing.
 //
 // Goroutines. Run owns the probes and subscribers and waits for them. Submit's per-daemon senders
-// outlive the call once one daemon accepted (all shall get the block); Close waits for them.
+// outlive the call once one daemon accepted (all shall get the block), for at most maxLingers
+// blocks, of which the oldest goes first; Close waits for them.
 //
 // Locks: node.mu guards one daemon's health, Client.mu the current template and the chosen daemon.
 // Neither is ever held during a call to a daemon; where both are needed Client.mu comes first.
+// Client.lingerMu guards the lingering blocks; no other lock is taken under it.
 package daemon

@@ -54,6 +54,22 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// refusal is an error of accept that is a verdict on the template.
+type refusal struct{ err error }
+
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
+// Refused marks what accept returns as a verdict on the template itself: the daemon that sent it is
+// left alone for a while. Errors without the mark are the node's own troubles (a cache that is not
+// built yet, a question to the chain that got no answer) and no daemon is blamed for them.
+func Refused(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &refusal{err}
+}
+
 // KindOf gives the kind of an error of this package, KindNone for nil and KindUnreachable for
 // errors from elsewhere.
 func KindOf(err error) Kind {

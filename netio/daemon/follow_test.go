@@ -1,6 +1,8 @@
 package daemon_test
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +193,86 @@ func TestRefusedTemplateFailsOver(t *testing.T) {
 	f.mu.Unlock()
 	a.SetHeight(400)
 	f.wait("template of the mended first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) })
+}
+
+// What is the node's own trouble (a cache that is not built, a question without an answer) must not
+// cost the only daemon its place.
+func TestOwnTroubleBlamesNoDaemon(t *testing.T) {
+	fake := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
+	reg := prometheus.NewRegistry()
+	cfg := fastConfig(fake.Wallet, fakeEndpoint(fake))
+	cfg.Registerer, cfg.RefuseBackoff, cfg.RefuseBackoffMax = reg, time.Hour, time.Hour
+	left := 3
+	f := follow(t, cfg, func(*daemon.Template) error {
+		if left == 0 {
+			return nil
+		}
+		left--
+		return fmt.Errorf("wait for the cache: %w", context.DeadlineExceeded)
+	})
+	f.waitHeight(300)
+	if s := f.Status()[0]; !s.Healthy || s.LastError != nil {
+		t.Errorf("the daemon is blamed: %+v", s)
+	}
+	if n := counted(t, reg, "assay_daemon_templates_total", map[string]string{"result": "postponed"}); n != 3 {
+		t.Errorf("%v templates counted as postponed, want 3", n)
+	}
+	if n := counted(t, reg, "assay_daemon_templates_total", map[string]string{"result": "refused"}); n != 0 {
+		t.Errorf("%v templates counted as refused", n)
+	}
+}
+
+// A daemon that stays one block behind is within LagBlocks, but not for ever.
+func TestStuckDaemonIsLeft(t *testing.T) {
+	a := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
+	b := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
+	cfg := fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))
+	cfg.StuckAfter = 100 * time.Millisecond
+	f := follow(t, cfg, nil)
+	f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) })
+	b.Extend(1)
+	f.waitHeight(301)
+	if s := f.Status()[0]; s.Healthy || !strings.Contains(s.Reason, "stuck at height 300") {
+		t.Errorf("status of the stuck daemon: %+v", s)
+	}
+	a.SetHeight(301)
+	f.wait("the first again", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) })
+}
+
+// An answer beyond MaxResponse is not read on, and the template before it stays.
+func TestTooLargeAnswer(t *testing.T) {
+	fake := daemontest.NewFake(t, daemontest.FakeOptions{})
+	cfg := fastConfig(fake.Wallet, fakeEndpoint(fake))
+	cfg.MaxResponse = 64 << 10
+	f := follow(t, cfg, nil)
+	first := f.waitHeight(100)
+	fake.SetReply("get_block_template", strings.Repeat(" ", 65<<10))
+	fake.Extend(1)
+	eventually(t, "too large", func() bool { return daemon.KindOf(f.Status()[0].LastError) == daemon.KindTooLarge })
+	if f.Template() != first {
+		t.Error("the template is gone")
+	}
+	fake.SetReply("get_block_template", "")
+	f.waitHeight(101)
+}
+
+// Other transactions of the same number may pay more: the reward alone decides.
+func TestRefreshByReward(t *testing.T) {
+	fake := daemontest.NewFake(t, daemontest.FakeOptions{Txs: 2, Reward: 600000000000})
+	pub := daemontest.NewPublisher(t)
+	f := follow(t, fastConfig(fake.Wallet, daemon.Endpoint{URL: fake.URL, ZMQ: pub.Addr}), nil)
+	first := f.waitHeight(100)
+	fake.SetReward(600000000001)
+	eventually(t, "template that pays more", func() bool { pub.Tx(); return f.count() >= 2 })
+	if last := f.Template(); last.ExpectedReward != 600000000001 || len(last.Blob) != len(first.Blob) {
+		t.Errorf("template %+v", last)
+	}
+	fetched := fake.Calls("get_block_template")
+	fake.SetReward(600000000000)
+	eventually(t, "fetches of one that pays less", func() bool { pub.Tx(); return fake.Calls("get_block_template") >= fetched+2 })
+	if n := f.count(); n != 2 {
+		t.Errorf("%d announcements, the last one pays less", n)
+	}
 }
 
 func TestNoticeBeatsPolling(t *testing.T) {

@@ -125,6 +125,6 @@ func submitCx(tb testing.TB) context.Context {
 	return ctx
 }
 
-var errRefused = errors.New("refused by the test")
+var errRefused = daemon.Refused(errors.New("refused by the test"))
 
 func fakeEndpoint(f *daemontest.Fake) daemon.Endpoint { return daemon.Endpoint{URL: f.URL} }

@@ -16,7 +16,8 @@ type metrics struct {
 
 	height                                  prometheus.Gauge
 	announced, unchanged, notWorth, refused prometheus.Counter
-	failovers, submitShed                   prometheus.Counter
+	postponed                               prometheus.Counter
+	failovers, submitShed, lingerShed       prometheus.Counter
 }
 
 // nodeMetrics are one daemon's, label values resolved once.
@@ -61,12 +62,15 @@ func newMetrics(cfg *Config, c *Client) (*metrics, error) {
 	m.unchanged = templates.WithLabelValues("unchanged")
 	m.notWorth = templates.WithLabelValues("not_worth")
 	m.refused = templates.WithLabelValues("refused")
+	m.postponed = templates.WithLabelValues("postponed")
 	m.height = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "assay_daemon_template_height", Help: "Height of the current template."})
 	m.failovers = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "assay_daemon_failovers_total", Help: "Times another coin daemon was chosen, or none."})
 	m.submitShed = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "assay_daemon_submit_shed_total", Help: "Blocks not submitted because too many were being submitted."})
+	m.lingerShed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "assay_daemon_linger_shed_total", Help: "Accepted blocks whose delivery to further daemons was given up for newer ones."})
 	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "assay_daemon_template_age_seconds", Help: "Time since the current template was last known to be good; -1 = none yet.",
 	}, func() float64 {
@@ -81,7 +85,7 @@ func newMetrics(cfg *Config, c *Client) (*metrics, error) {
 	}
 	reg := prometheus.WrapRegistererWith(prometheus.Labels{"pool": cfg.Pool}, cfg.Registerer)
 	for _, col := range []prometheus.Collector{m.up, m.active, m.nodeHeight, m.polls, m.notices, m.errors, m.submits,
-		m.seconds, templates, m.height, m.failovers, m.submitShed, age} {
+		m.seconds, templates, m.height, m.failovers, m.submitShed, m.lingerShed, age} {
 		if err := reg.Register(col); err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -26,7 +27,7 @@ func (c *Client) need(n *node, now time.Time) cause {
 	n.mu.Unlock()
 	cur := c.current
 	switch {
-	case failed && now.Sub(failedAt) < fetchGap:
+	case failed && now.Sub(failedAt) < fetchGap, now.Sub(c.postponed) < fetchGap:
 		return causeNone
 	case cur == nil:
 		return causeTip
@@ -117,6 +118,11 @@ func (c *Client) offer(n *node, t *Template, why cause, info chainInfo, accept f
 		return false
 	}
 	if err := accept(t); err != nil {
+		var r *refusal
+		if !errors.As(err, &r) {
+			c.postpone(n, err)
+			return false
+		}
 		c.metrics.refused.Inc()
 		return c.failed(n, n.named("get_block_template", &Error{Kind: KindRefused, Err: err}))
 	}
@@ -130,8 +136,21 @@ func (c *Client) offer(n *node, t *Template, why cause, info chainInfo, accept f
 func (c *Client) settle(n *node, t *Template, at time.Time, txs uint64) {
 	n.fetched()
 	c.mu.Lock()
-	c.current, c.confirmed, c.lastFetch, c.fetchTxs = t, at, at, txs
+	c.current, c.confirmed, c.lastFetch, c.fetchTxs, c.postponed = t, at, at, txs, time.Time{}
 	c.mu.Unlock()
+}
+
+// postpone counts a template that accept could not judge. The daemon is not to blame: its template
+// is asked for again with its next poll, because the one that comes then may be a newer one.
+func (c *Client) postpone(n *node, err error) {
+	c.metrics.postponed.Inc()
+	c.mu.Lock()
+	first := c.postponed.IsZero()
+	c.postponed = time.Now()
+	c.mu.Unlock()
+	if first {
+		c.cfg.Log.Warn("block template could not be judged, it is fetched again", "pool", c.cfg.Pool, "daemon", n.name, "err", err)
+	}
 }
 
 // failed counts a template that did not come or was wrong.

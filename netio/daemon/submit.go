@@ -3,12 +3,21 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
-// maxSubmits blocks may be on their way at once. Blocks are rare; this many mean that no daemon
-// answers, and on a test chain of difficulty 1 that the miners are faster than the daemon.
-const maxSubmits = 64
+const (
+	// maxSubmits calls of Submit may wait for an answer at once. Blocks are rare; this many mean
+	// that no daemon answers, and on a test chain of difficulty 1 that the miners are faster than
+	// the daemon.
+	maxSubmits = 64
+	// maxLingers blocks that have their answer may still be on their way to further daemons. One
+	// more gives up the oldest: a block is worth less to a daemon that hangs the older it gets, and
+	// a new block is never refused for the sake of such copies. One costs its bytes and a goroutine
+	// per daemon.
+	maxLingers = 64
+)
 
 // An unreachable daemon is tried again after 100 ms, doubling to 2 s: a found block is worth more
 // than the daemon's quiet.
@@ -47,16 +56,22 @@ type Outcome struct {
 	Accepted    bool // a daemon has the block
 	Rejected    bool // at least one daemon refused it and none accepted it
 	Unreachable bool // no daemon gave a definite answer
-	Alternative bool // accepted, but so far beside the main chain
+	// Alternative: accepted, but so far beside the main chain of every daemon that has it. Whether
+	// it closes a round is for the caller to say.
+	Alternative bool
 	Daemon      string
 	Detail      string // of the daemon that decided the outcome
 	Results     []Result
 }
 
-// Submit sends a block to all daemons at once, healthy or not, and returns as soon as one accepts
-// it, or all have given a definite answer, or ctx ends. A daemon that cannot be reached, is busy or
-// fails is tried again until then. After the first acceptance the others are still tried for
+// Submit sends a block to all daemons at once, healthy or not, and returns as soon as one has it on
+// its main chain, or all have given a definite answer, or ctx ends. A daemon that cannot be reached,
+// is busy or fails is tried again until then. After an acceptance the others are still tried for
 // SubmitLinger in the background, so that all get the block; Close waits for them.
+//
+// A daemon that has the block beside its main chain does not end the wait at once, because it says
+// nothing about the others: their chains may have our block where its chain has a rival. They get
+// AlternativeWait more to say so; without that the outcome is Accepted and Alternative.
 //
 // id is the block's id. With it an OK is checked (monerod says OK to a block with an unknown
 // parent), and a block that a daemon rejects because it has it already, after an answer that was
@@ -74,63 +89,107 @@ func (c *Client) Submit(ctx context.Context, id [32]byte, block []byte) Outcome 
 	}
 	select {
 	case c.inFlight <- struct{}{}:
+		defer func() { <-c.inFlight }()
 	default:
 		c.metrics.submitShed.Inc()
 		return Outcome{Unreachable: true, Detail: "too many blocks are being submitted"}
 	}
+	s := &submission{c: c, results: make([]Result, len(c.nodes)),
+		answers: make(chan numbered, len(c.nodes)), left: len(c.nodes)}
 	// The senders obey the caller until it has its answer, and lingerCx always.
-	sendCx, stop := context.WithCancel(c.lingerCx)
-	results := make([]Result, len(c.nodes))
+	var sendCx context.Context
+	sendCx, s.stop = context.WithCancel(c.lingerCx)
 	for i, n := range c.nodes {
-		results[i].Daemon = n.name
+		s.results[i].Daemon = n.name
+		c.submits.Go(func() { s.answers <- numbered{i, c.send(sendCx, n, id, block)} })
 	}
-	type numbered struct {
-		i int
-		r Result
-	}
-	answers := make(chan numbered, len(c.nodes)) // senders never block on it
-	for i, n := range c.nodes {
-		c.submits.Go(func() { answers <- numbered{i, c.send(sendCx, n, id, block)} })
-	}
-	finish := func() { stop(); <-c.inFlight }
-	left := len(c.nodes)
-	for left > 0 {
+	s.wait(ctx)
+	return conclude(s.results)
+}
+
+// submission is one block on its way. Owned by Submit until that returns.
+type submission struct {
+	c       *Client
+	results []Result
+	answers chan numbered // senders never block on it
+	left    int           // senders that have not answered
+	stop    context.CancelFunc
+}
+
+type numbered struct {
+	i int
+	r Result
+}
+
+// wait collects answers until the outcome is known.
+func (s *submission) wait(ctx context.Context) {
+	var patience <-chan time.Time // runs once the block is beside a main chain
+	accepted := false
+	for s.left > 0 {
 		select {
 		case <-ctx.Done():
-			stop()
-			for ; left > 0; left-- { // they end at once now
-				a := <-answers
-				results[a.i] = a.r
+			if accepted {
+				s.c.linger(s)
+				return
 			}
-		case a := <-answers:
-			left--
-			results[a.i] = a.r
+			s.stop()
+			for ; s.left > 0; s.left-- { // they end at once now
+				a := <-s.answers
+				s.results[a.i] = a.r
+			}
+		case <-patience:
+			s.c.linger(s)
+			return
+		case a := <-s.answers:
+			s.left--
+			s.results[a.i] = a.r
 			if a.r.Answer != AnswerAccepted {
 				continue
 			}
-			c.nodes[a.i].wake() // its tip has just moved
-			if left == 0 {
-				break
+			accepted = true
+			s.c.nodes[a.i].wake() // its tip has just moved
+			if !a.r.Alternative {
+				s.c.linger(s)
+				return
 			}
-			// The others may still be asked; end them when they are done or SubmitLinger is over.
-			c.submits.Go(func() {
-				defer finish()
-				linger := time.NewTimer(c.cfg.SubmitLinger)
-				defer linger.Stop()
-				for range left {
-					select {
-					case <-answers:
-					case <-linger.C:
-						stop()
-						return
-					}
-				}
-			})
-			return conclude(results)
+			if patience == nil {
+				timer := time.NewTimer(s.c.cfg.AlternativeWait)
+				defer timer.Stop()
+				patience = timer.C
+			}
 		}
 	}
-	finish()
-	return conclude(results)
+	s.stop()
+}
+
+// linger lets the daemons that have not answered be tried on, until they have, SubmitLinger is over
+// or maxLingers newer blocks linger.
+func (c *Client) linger(s *submission) {
+	if s.left == 0 {
+		s.stop()
+		return
+	}
+	c.lingerMu.Lock()
+	defer c.lingerMu.Unlock()
+	if len(c.lingers) >= maxLingers {
+		c.lingers[0].stop() // its goroutine below takes it off no more
+		c.lingers = slices.Delete(c.lingers, 0, 1)
+		c.metrics.lingerShed.Inc()
+	}
+	c.lingers = append(c.lingers, s)
+	c.submits.Go(func() {
+		defer s.stop()
+		over := time.AfterFunc(c.cfg.SubmitLinger, s.stop)
+		defer over.Stop()
+		for range s.left { // also after stop: the senders end at once then
+			<-s.answers
+		}
+		c.lingerMu.Lock()
+		defer c.lingerMu.Unlock()
+		if i := slices.Index(c.lingers, s); i >= 0 {
+			c.lingers = slices.Delete(c.lingers, i, i+1)
+		}
+	})
 }
 
 // conclude sums up: accepted by one is accepted.

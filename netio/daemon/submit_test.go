@@ -3,8 +3,11 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-pool/assay/netio/daemon"
 	"github.com/assay-pool/assay/netio/daemon/daemontest"
@@ -130,4 +133,105 @@ func TestSubmitRetries(t *testing.T) {
 	if !o.Accepted || o.Results[0].Tries < 3 {
 		t.Fatalf("outcome %+v", o)
 	}
+}
+
+// orphanHeader is get_block_header_by_hash's answer for a block beside the main chain.
+func orphanHeader(id [32]byte) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":"0","result":{"status":"OK","untrusted":false,"block_header":{"hash":"%x","prev_hash":"%x","height":100,"reward":1,"orphan_status":true}}}`, id, [32]byte{1})
+}
+
+const replyOK = `{"jsonrpc":"2.0","id":"0","result":{"status":"OK","untrusted":false}}`
+
+// counted reads one daemon's counter, or one without a daemon.
+func counted(t *testing.T, reg *prometheus.Registry, name string, labels map[string]string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			match := f.GetName() == name
+			for _, l := range m.GetLabel() {
+				if want, ok := labels[l.GetName()]; ok && want != l.GetValue() {
+					match = false
+				}
+			}
+			if match {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// A daemon whose chain has a rival of our block says nothing about the others: the one that has the
+// block on its main chain is waited for, but not for ever.
+func TestSubmitAlternative(t *testing.T) {
+	for name, c := range map[string]struct {
+		wait   time.Duration
+		answer bool // the other daemon does
+	}{
+		"the other has it on its main chain": {patience, true},
+		"the other hangs":                    {50 * time.Millisecond, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := daemontest.NewFake(t, daemontest.FakeOptions{})
+			b := daemontest.NewFake(t, daemontest.FakeOptions{})
+			reg := prometheus.NewRegistry()
+			cfg := fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))
+			cfg.AlternativeWait, cfg.Registerer = c.wait, reg
+			f := follow(t, cfg, nil)
+			id, block := solved(t, f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) }), 3)
+			b.SetReply("submit_block", replyOK)
+			b.SetReply("get_block_header_by_hash", orphanHeader(id))
+			a.Hold()
+			out := make(chan daemon.Outcome, 1)
+			go func() { out <- f.Submit(submitCx(t), id, block) }()
+			eventually(t, "the alternative", func() bool {
+				return counted(t, reg, "assay_daemon_submits_total", map[string]string{"daemon": host(b.URL), "result": "accepted"}) == 1
+			})
+			if c.answer {
+				a.Release()
+			}
+			o := <-out
+			a.Release()
+			switch {
+			case c.answer && (!o.Accepted || o.Alternative || o.Daemon != host(a.URL)):
+				t.Errorf("a block on a main chain: %+v", o)
+			case !c.answer && (!o.Accepted || !o.Alternative || o.Daemon != host(b.URL) || o.Results[0].Answer != daemon.AnswerNone):
+				t.Errorf("a block beside the only chain heard of: %+v", o)
+			}
+			if h, err := f.HeaderByID(submitCx(t), id); c.answer && (err != nil || h.Orphan) {
+				t.Errorf("header %+v, %v; one daemon has the block on its main chain", h, err)
+			}
+		})
+	}
+}
+
+// A daemon that hangs delays the delivery of old blocks to it, never a new block to the others.
+func TestHungDaemonShedsNoBlock(t *testing.T) {
+	const blocks = 70 // more than may be on their way, or linger
+	a := daemontest.NewFake(t, daemontest.FakeOptions{})
+	b := daemontest.NewFake(t, daemontest.FakeOptions{})
+	reg := prometheus.NewRegistry()
+	cfg := fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))
+	cfg.Registerer, cfg.SubmitLinger, cfg.SubmitTimeout = reg, time.Hour, time.Hour
+	f := follow(t, cfg, nil)
+	f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) })
+	b.Hold()
+	for i := range blocks {
+		id, block := solved(t, f.waitHeight(100+uint64(i)), 1)
+		if o := f.Submit(submitCx(t), id, block); !o.Accepted || o.Alternative {
+			t.Fatalf("block %d: %+v", i, o)
+		}
+	}
+	if n := counted(t, reg, "assay_daemon_linger_shed_total", nil); n != blocks-64 {
+		t.Errorf("%v deliveries were given up, want %d", n, blocks-64)
+	}
+	if n := counted(t, reg, "assay_daemon_submit_shed_total", nil); n != 0 {
+		t.Errorf("%v blocks were shed", n)
+	}
+	b.Release() // refuses them all, which ends the lingerers
 }

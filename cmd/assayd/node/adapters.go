@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -49,6 +50,18 @@ func (c chain) Submit(ctx context.Context, id [32]byte, block []byte) (string, e
 func (c chain) BlockID(ctx context.Context, height uint64) ([32]byte, error) {
 	header, err := c.HeaderByHeight(ctx, height)
 	return header.ID, err
+}
+
+// verdict marks a template that was refused for what it is, so that its daemon
+// is left alone for a while. What kept the pool from judging it (a seed block
+// nobody could be asked for, a cache that is not built) is not the daemon's
+// fault.
+func verdict(err error) error {
+	var refusal *job.Refusal
+	if errors.As(err, &refusal) {
+		return daemon.Refused(err)
+	}
+	return err
 }
 
 // offer is a daemon's template as a pool takes it.

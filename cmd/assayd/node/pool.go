@@ -68,7 +68,7 @@ func (p *poolNode) follow(ctx context.Context) error {
 		if errors.Is(err, context.Canceled) {
 			return nil // stopping is not the template's fault
 		}
-		return err
+		return verdict(err)
 	})
 }
 
