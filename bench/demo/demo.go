@@ -88,6 +88,7 @@ type demo struct {
 	stratum string // address miners connect to
 	admin   string // the node's admin port
 	rpc     string // monerod's RPC address
+	lock    *os.File // held until the end
 	started []*process
 	store   *store.Store
 	books   *ledger.Reader
@@ -116,16 +117,19 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, cfg.Timeout, ErrTimeout)
 		defer cancel()
 	}
+	defer func() { err = errors.Join(err, d.stop()) }()
 	if err := d.prepare(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
 	if err := d.start(ctx); err != nil {
 		return err
 	}
 	err = d.watch(ctx)
 	if errors.Is(err, context.Canceled) {
-		return nil // Ctrl-C is how a demo without --blocks ends
+		if d.cfg.Blocks == 0 {
+			return nil // Ctrl-C is how a demo without --blocks ends
+		}
+		return errors.New("interrupted before the blocks of --blocks were found")
 	}
 	return err
 }
@@ -137,23 +141,35 @@ func (d *demo) prepare() error {
 		return fmt.Errorf("--dir %s: %w", d.cfg.Dir, err)
 	}
 	d.cfg.Dir = abs
-	entries, err := os.ReadDir(abs)
-	switch {
-	case errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0:
-	case err != nil:
-		return fmt.Errorf("--dir %s: %w", abs, err)
-	default:
-		if _, err := os.Stat(filepath.Join(abs, marker)); err != nil {
-			return fmt.Errorf("--dir %s is not empty and not of an earlier demo; name another folder", abs)
-		}
-		if err := os.RemoveAll(abs); err != nil {
-			return fmt.Errorf("--dir %s: %w", abs, err)
-		}
-	}
 	if err := os.MkdirAll(abs, 0o755); err != nil {
 		return fmt.Errorf("--dir %s: %w", abs, err)
 	}
-	return os.WriteFile(filepath.Join(abs, marker), nil, 0o644)
+	entries, err := os.ReadDir(abs)
+	if err != nil {
+		return fmt.Errorf("--dir %s: %w", abs, err)
+	}
+	path := filepath.Join(abs, marker)
+	if _, err := os.Stat(path); len(entries) > 0 && err != nil {
+		return fmt.Errorf("--dir %s is not empty and not of an earlier demo; name another folder", abs)
+	}
+	// The marker is also the lock: an earlier demo that still runs keeps its
+	// folder. The kernel unlocks it when this process ends.
+	d.lock, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return fmt.Errorf("--dir %s: %w", abs, err)
+	}
+	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("--dir %s: another demo runs there; name another folder (%w)", abs, err)
+	}
+	for _, e := range entries {
+		if e.Name() == marker {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(abs, e.Name())); err != nil {
+			return fmt.Errorf("--dir %s: %w", abs, err)
+		}
+	}
+	return nil
 }
 
 // start brings the parts up, each once the one before answers.
@@ -286,6 +302,9 @@ func (d *demo) stop() error {
 	var errs []error
 	for i := len(d.started) - 1; i >= 0; i-- {
 		errs = append(errs, d.started[i].stop(stopGrace))
+	}
+	if d.lock != nil {
+		errs = append(errs, d.lock.Close())
 	}
 	return errors.Join(errs...)
 }

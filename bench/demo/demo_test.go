@@ -16,6 +16,12 @@ func TestPrepareEmptiesOnlyItsOwnFolder(t *testing.T) {
 	if err := d.prepare(); err != nil {
 		t.Fatal(err)
 	}
+	if err := (&demo{cfg: Config{Dir: dir}}).prepare(); err == nil || !strings.Contains(err.Error(), "another demo runs") {
+		t.Errorf("the folder of a demo that runs: %v", err)
+	}
+	if err := d.stop(); err != nil {
+		t.Fatal(err)
+	}
 	left := filepath.Join(dir, "left-over")
 	if err := os.WriteFile(left, nil, 0o600); err != nil {
 		t.Fatal(err)

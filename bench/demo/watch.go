@@ -18,6 +18,9 @@ const (
 	quietInterval = 5 * time.Second
 	// rateWindow is the time hash rates and verify times are averaged over.
 	rateWindow = 20
+	// misses is how often in a row the node may fail to answer before the demo
+	// gives up on it: a busy machine makes it late now and then.
+	misses = 10
 	// blocksAtOnce is more than the blocks a demo can find in one interval.
 	blocksAtOnce = 64
 )
@@ -26,7 +29,7 @@ const (
 func (d *demo) watch(ctx context.Context) error {
 	began := time.Now()
 	var samples []timed
-	var seen int
+	var seen, missed int
 	tick := time.NewTicker(lineInterval)
 	defer tick.Stop()
 	for n := 0; ; n++ {
@@ -51,12 +54,17 @@ func (d *demo) watch(ctx context.Context) error {
 		case ctx.Err() != nil:
 			d.endLine()
 			return context.Cause(ctx)
-		case err != nil:
+		case err != nil && missed == misses:
 			return err
+		case err != nil:
+			missed++
 		case d.cfg.Blocks > 0 && seen >= d.cfg.Blocks:
 			d.endLine()
 			fmt.Fprintf(d.cfg.Out, "%d blocks accepted by monerod in %s\n", seen, time.Since(began).Round(100*time.Millisecond))
 			return nil
+		}
+		if err == nil {
+			missed = 0
 		}
 		select {
 		case <-tick.C:
