@@ -85,9 +85,9 @@ var ErrTimeout = errors.New("--timeout was reached")
 type demo struct {
 	cfg     Config
 	net     network
-	stratum string // address miners connect to
-	admin   string // the node's admin port
-	rpc     string // monerod's RPC address
+	stratum string   // address miners connect to
+	admin   string   // the node's admin port
+	rpc     string   // monerod's RPC address
 	lock    *os.File // held until the end
 	started []*process
 	store   *store.Store
