@@ -24,9 +24,23 @@
 //
 // Connections are capped below RLIMIT_NOFILE, because gnet ends its engine, with
 // no error, when accept finds no descriptor; an engine that ends unasked is
-// fatal here ([Server.Err]). Lines, faults, shares in flight a session and a
+// fatal here ([Server.Err]). See Accepting for what keeps a flood of connections
+// below the limit, too. Lines, faults, shares in flight a session and a
 // loop, nonces a job and outbound bytes have limits in [Config]; each refusal
 // has a counter.
+//
+// # Accepting
+//
+// Each loop accepts for itself, one connection at a time, and OnOpen admits or
+// refuses it before the next one is accepted: no more descriptors are in use
+// than MaxConns and one a loop. That is gnet with SO_REUSEPORT. Without it gnet
+// has one more loop that accepts all that wait in the backlog, up to somaxconn
+// (4096), before the other loops have looked at the first; the sockets in
+// between are above MaxConns, and a flood runs out of descriptors. The kernel
+// spreads connections over the loops by a hash of their addresses.
+//
+// SO_REUSEPORT also lets several processes of a user share a port unnoticed. A
+// port is therefore claimed by a listener without it first: see claim.go.
 //
 // # Stopping
 //

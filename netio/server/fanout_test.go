@@ -225,30 +225,48 @@ func TestSilentMinerGetsEasierWork(t *testing.T) {
 	}
 }
 
-func TestSocketOptionsAreInherited(t *testing.T) {
+// TestSocketOptions: every loop has listeners of its own, and the connections
+// of each must have the options.
+func TestSocketOptions(t *testing.T) {
+	const loops = 3
 	r := newRig(t, func(c *Config) {
-		c.Loops, c.KeepAlive, c.UserTimeout, c.SendBuffer = 1, 77*time.Second, 33*time.Second, 50_000
+		c.Loops, c.KeepAlive, c.UserTimeout, c.SendBuffer = loops, 77*time.Second, 33*time.Second, 50_000
 	})
 	r.offer(false)
-	c := r.dial()
-	c.login(r, "")
-	r.onLoop(r.server.allLoops()[0], func() {
-		s := r.server.allLoops()[0].head
-		for _, o := range []struct{ level, opt, want int }{
-			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 77},
-			{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 33_000},
-			{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-			{unix.SOL_SOCKET, unix.SO_SNDBUF, 100_000}, // the kernel doubles it
-		} {
-			if got, err := unix.GetsockoptInt(s.conn.Fd(), o.level, o.opt); err != nil || got != o.want {
-				t.Errorf("option %d/%d is %d, %v; want %d", o.level, o.opt, got, err, o.want)
-			}
-		}
-		if want := c.conn.LocalAddr().String(); s.remote.String() != want {
-			t.Errorf("remote %s, want %s", s.remote, want)
-		}
+	clients := map[string]*client{}
+	r.eventually("every loop has a miner", func() bool {
+		c := r.dial()
+		c.login(r, "")
+		clients[c.conn.LocalAddr().String()] = c
+		return len(r.server.allLoops()) == loops
 	})
+	seen := 0
+	for _, l := range r.server.allLoops() {
+		r.onLoop(l, func() {
+			for s := l.head; s != nil; s = s.next {
+				seen++
+				if clients[s.remote.String()] == nil {
+					t.Errorf("%s is no miner's address", s.remote)
+				}
+				for _, o := range []struct{ level, opt, want int }{
+					{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+					{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 77},
+					{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 77 / keepAliveShare},
+					{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveProbes},
+					{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 33_000},
+					{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+					{unix.SOL_SOCKET, unix.SO_SNDBUF, 100_000}, // the kernel doubles it
+				} {
+					if got, err := unix.GetsockoptInt(s.conn.Fd(), o.level, o.opt); err != nil || got != o.want {
+						t.Errorf("option %d/%d is %d, %v; want %d", o.level, o.opt, got, err, o.want)
+					}
+				}
+			}
+		})
+	}
+	if seen != len(clients) {
+		t.Errorf("%d sessions of %d miners", seen, len(clients))
+	}
 }
 
 // TestPanicEndsOneConnection: gnet would let a panic end the process.

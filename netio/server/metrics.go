@@ -54,10 +54,11 @@ const (
 	refusedLimit refusal = iota
 	refusedDraining
 	refusedAddress // its own end could not be read: it closed at once
+	refusedOptions // the kernel refused its socket options
 	refusals
 )
 
-var refusalLabels = [refusals]string{"limit", "draining", "address"}
+var refusalLabels = [refusals]string{"limit", "draining", "address", "options"}
 
 // metrics are the server's collectors, labels resolved once.
 type metrics struct {

@@ -1,9 +1,16 @@
 package server
 
 import (
+	"bufio"
 	"net"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/assay-pool/assay/netio/stratum"
 )
@@ -61,21 +68,112 @@ func TestConnectionLimit(t *testing.T) {
 	r.dial().login(r, "")
 }
 
+// TestStartRefusesATakenPort: also from a node of the same user, and from any
+// other program that would share.
 func TestStartRefusesATakenPort(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	shares := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		_ = c.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		})
+		return err
+	}}
+	tests := []struct {
+		name string
+		take func(t *testing.T) string
+	}{
+		{"by a program", func(t *testing.T) string { return listening(t, &net.ListenConfig{}) }},
+		{"by a program that shares", func(t *testing.T) string { return listening(t, &shares) }},
+		{"by a node", func(t *testing.T) string { return newRig(t, nil).server.Addrs()[0].Addr.String() }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			taken := tt.take(t)
+			p := newPool(t, "test", &verifier{}, &ledger{}, 0)
+			s, err := New(Config{Loops: 2, Ports: []Port{{Addr: "127.0.0.1:0", Pool: p}, {Addr: taken, Pool: p}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = s.Start()
+			if err == nil || !strings.Contains(err.Error(), "address already in use") || !strings.Contains(err.Error(), taken) {
+				t.Fatalf("start: %v", err)
+			}
+			if len(s.claims) != 0 {
+				t.Error("the other port is still claimed")
+			}
+			s.Stop()
+		})
+	}
+}
+
+func listening(t *testing.T, c *net.ListenConfig) string {
+	t.Helper()
+	l, err := c.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}
+
+// TestOneOfManyGetsThePort: nodes that start at once on one port do not share
+// it. Two may see each other and both give up, but not always.
+func TestOneOfManyGetsThePort(t *testing.T) {
 	p := newPool(t, "test", &verifier{}, &ledger{}, 0)
-	s, err := New(Config{Ports: []Port{{Addr: l.Addr().String(), Pool: p}}})
-	if err != nil {
-		t.Fatal(err)
+	r := newRig(t, nil) // only to find a port that is free
+	addr := r.server.Addrs()[0].Addr.String()
+	r.server.Stop()
+	total := int32(0)
+	for range 20 {
+		var servers []*Server
+		for range 6 {
+			s, err := New(Config{Loops: 2, Ports: []Port{{Addr: addr, Pool: p}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			servers = append(servers, s)
+		}
+		var won atomic.Int32
+		var wait sync.WaitGroup
+		for _, s := range servers {
+			wait.Go(func() {
+				switch err := s.Start(); {
+				case err == nil:
+					won.Add(1)
+				case !strings.Contains(err.Error(), "address already in use"):
+					t.Error(err)
+				}
+			})
+		}
+		wait.Wait()
+		for _, s := range servers {
+			s.Stop()
+		}
+		if total += won.Load(); won.Load() > 1 {
+			t.Fatalf("%d nodes got the port", won.Load())
+		}
 	}
-	if err := s.Start(); err == nil || !strings.Contains(err.Error(), "address already in use") {
-		t.Fatalf("start: %v", err)
+	if total == 0 {
+		t.Fatal("no node ever got the port")
 	}
-	s.Stop()
+}
+
+// TestBothFamilies: a port without a host serves IPv4 and IPv6, on every loop.
+func TestBothFamilies(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Ports[0].Addr = ":0"; c.Loops = 3 })
+	r.offer(false)
+	port := strconv.Itoa(int(r.server.Addrs()[0].Addr.Port()))
+	r.eventually("every loop has a miner", func() bool {
+		for _, host := range []string{"127.0.0.1", "::1"} {
+			conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, port), patience)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			c := &client{t: t, conn: conn, in: bufio.NewReader(conn)}
+			c.login(r, "")
+		}
+		return len(r.server.allLoops()) == 3
+	})
 }
 
 func TestConfig(t *testing.T) {

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(exhaustChild) != "" {
 		os.Exit(exhaustDescriptors())
 	}
+	if os.Getenv(floodChild) != "" {
+		os.Exit(serveFlood())
+	}
 	if order := os.Getenv(swarmChild); order != "" {
 		os.Exit(runSwarm(order))
 	}

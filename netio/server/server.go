@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +18,7 @@ import (
 	"github.com/assay-pool/assay/validator/pool"
 )
 
-// port is a Port that is being served. Immutable after boot.
+// port is a Port that is being served. Immutable once claimed.
 type port struct {
 	*Port
 	pool    int // index of its pool in Server.pools
@@ -45,11 +44,11 @@ type Server struct {
 	loops    atomic.Pointer[[]*loop] // grows by copying; guarded by loopsMu for writers
 	loopsMu  sync.Mutex
 
-	booted  chan struct{} // closed once the ports listen
-	bootErr error         // set before booted closes
-	done    chan struct{} // closed when engine and pacer are gone
-	err     error         // set before done closes
-	resume  chan *loop    // loops whose fan-out has a slice left
+	booted chan struct{} // closed once the ports listen
+	claims []int         // descriptors; from Start to OnBoot, or to the engine's end before it
+	done   chan struct{} // closed when engine and pacer are gone
+	err    error         // set before done closes
+	resume chan *loop    // loops whose fan-out has a slice left
 }
 
 // New checks the configuration, holds --max-conns against the descriptor limit
@@ -91,11 +90,16 @@ func (s *Server) Start() error {
 	if !s.started.CompareAndSwap(false, true) {
 		return errors.New("server: started twice")
 	}
+	if err := s.claimPorts(); err != nil {
+		s.err = err
+		close(s.done)
+		return err
+	}
 	exited := make(chan error, 1)
 	go func() {
 		exited <- gnet.Rotate((*handler)(s), s.listenAddrs(),
 			gnet.WithNumEventLoop(s.cfg.Loops),
-			gnet.WithLoadBalancing(gnet.RoundRobin),
+			gnet.WithReusePort(true), // see Accepting in doc.go
 			gnet.WithReuseAddr(true),
 			gnet.WithTicker(true),
 			gnet.WithSocketSendBuffer(s.cfg.SendBuffer),
@@ -106,6 +110,7 @@ func (s *Server) Start() error {
 	go func() { defer close(pacerGone); s.pace(stopPacer) }()
 	go func() {
 		err := <-exited
+		s.releaseClaims()
 		close(stopPacer)
 		<-pacerGone
 		s.err = s.exitError(err)
@@ -113,10 +118,6 @@ func (s *Server) Start() error {
 	}()
 	select {
 	case <-s.booted:
-		if s.bootErr != nil {
-			<-s.done
-			return s.bootErr
-		}
 		return nil
 	case <-s.done:
 		if s.err != nil {
@@ -126,27 +127,10 @@ func (s *Server) Start() error {
 	}
 }
 
-// listenAddrs are the ports as gnet wants them. Only by its text can a listener
-// be found again, to ask which free port it got, so texts must differ: the n-th
-// port 0 is written with n zeros.
-func (s *Server) listenAddrs() []string {
-	addrs := make([]string, len(s.ports))
-	zeros := 0
-	for i, p := range s.ports {
-		addrs[i] = p.Addr
-		if host, ok := strings.CutSuffix(p.Addr, ":0"); ok {
-			zeros++
-			addrs[i] = host + ":" + strings.Repeat("0", zeros)
-		}
-		addrs[i] = "tcp://" + addrs[i]
-	}
-	return addrs
-}
-
 // exitError says what the end of the engine means.
 func (s *Server) exitError(err error) error {
 	switch {
-	case s.stopping.Load() || s.bootErr != nil:
+	case s.stopping.Load():
 		return nil
 	case err != nil:
 		return fmt.Errorf("server: network engine: %w", err)
