@@ -28,7 +28,11 @@
 // runs the scripts. Each share is in one round, each block closes one round.
 //
 // Locks: Ledger.mu guards the queue and all that hangs on it. Nothing is called
-// and nothing is sent while it is held. The items are the flusher's alone.
+// and nothing is sent while it is held, and no work under it grows with what
+// waits: event loops take it for each refused share. Entries are kept in chunks
+// that are never copied, folding goes on by a few cells a call (fold.go), and a
+// segment is read and emptied only when it is the flusher's alone. The items are
+// the flusher's alone, too.
 //
 // Two things come later and have their place here: the journal on disk, which
 // will feed Credit again after a crash of the node (until then what Redis has

@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// spareBatches is the size up to which a sent segment is used again, in batches:
+// a usual flush interval's has a few.
+const spareBatches = 4
+
 // flusher sends the queue to Redis, one item at a time. All fields are its
 // goroutine's.
 type flusher struct {
@@ -25,11 +29,11 @@ type flusher struct {
 	retained int // entries of items[:pos]
 
 	// seg is the frozen head of the queue, cut into items piece by piece.
-	seg     *segment
-	off     int // cells done
-	rejects []rejectKey
-	due     bool // the flush interval has passed: take the open segment
-	broken  error
+	seg    *segment
+	off    int  // cells done
+	rejOff int  // rejects done
+	due    bool // the flush interval has passed: take the open segment
+	broken error
 }
 
 func newFlusher(l *Ledger) *flusher {
@@ -117,11 +121,7 @@ func (f *flusher) take() bool {
 	}
 	f.due = false
 	s.frozen = true
-	f.seg, f.off = s, 0
-	f.rejects = f.rejects[:0]
-	for k := range s.rej {
-		f.rejects = append(f.rejects, k)
-	}
+	f.seg, f.off, f.rejOff = s, 0, 0
 	f.sending = s.born
 	return true
 }
@@ -130,17 +130,15 @@ func (f *flusher) take() bool {
 // segment is frozen: nobody else writes to it, so no lock is needed.
 func (f *flusher) piece() *item {
 	s := f.seg
-	if f.off == len(s.cells) && len(f.rejects) == 0 {
+	if f.off == s.cells.n && f.rejOff == s.refs.n {
 		return nil
 	}
 	b := newBatch()
-	for ; f.off < len(s.cells) && b.sum.entries < f.cfg.BatchEntries; f.off++ {
-		b.addCell(&s.cells[f.off])
+	for ; f.off < s.cells.n && b.sum.entries < f.cfg.BatchEntries; f.off++ {
+		b.addCell(s.cells.at(f.off))
 	}
-	for len(f.rejects) > 0 && b.sum.entries < f.cfg.BatchEntries {
-		k := f.rejects[len(f.rejects)-1]
-		f.rejects = f.rejects[:len(f.rejects)-1]
-		b.addReject(k, s.rej[k])
+	for ; f.rejOff < s.refs.n && b.sum.entries < f.cfg.BatchEntries; f.rejOff++ {
+		b.addReject(s.refs.at(f.rejOff))
 	}
 	f.metrics.batchEntries.Observe(float64(b.sum.entries))
 	return b.item(&f.cfg, f.keys, f.scripts.apply, s.first, time.Now())
@@ -181,10 +179,26 @@ func (f *flusher) settle() (*item, bool) {
 
 // finishSegment drops the head, all of which is in Redis.
 func (f *flusher) finishSegment() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	s := f.seg
 	f.seg = nil
+	f.dequeue(s)
+	// Not in the queue any more, it is the flusher's alone: emptied without the
+	// lock. An outage's or a flood's memory is not kept: emptied maps stay as large
+	// as they were.
+	if max(s.peak, s.refs.n) > spareBatches*f.cfg.BatchEntries {
+		return
+	}
+	s.reset()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.spare == nil {
+		f.spare = s
+	}
+}
+
+func (f *flusher) dequeue(s *segment) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.queue[0] = nil
 	f.queue = f.queue[1:]
 	if s.find != nil {
@@ -194,10 +208,6 @@ func (f *flusher) finishSegment() {
 	f.sending = time.Time{}
 	close(f.progress)
 	f.progress = make(chan struct{})
-	if len(s.cells) <= 4*f.cfg.BatchEntries && f.spare == nil { // do not keep an outage's memory
-		s.reset()
-		f.spare = s
-	}
 	f.metrics.pending.Set(float64(f.entries))
 }
 
@@ -278,7 +288,7 @@ func (f *flusher) fail(it *item, err error) {
 
 // confirm moves past an item that Redis has.
 func (f *flusher) confirm(it *item) {
-	first := it.acked.IsZero()
+	first, entries := it.acked.IsZero(), it.sum.entries
 	it.acked = time.Now()
 	f.pos++
 	f.retained += it.sum.entries
@@ -303,7 +313,7 @@ func (f *flusher) confirm(it *item) {
 		return
 	}
 	if it.find == nil {
-		f.entries -= it.sum.entries
+		f.entries -= entries
 	}
 	f.metrics.pending.Set(float64(f.entries))
 }
@@ -331,85 +341,4 @@ func (f *flusher) record(ctx context.Context, it *item) bool {
 		f.cfg.OnClose(rec)
 	}
 	return true
-}
-
-// heartbeat looks at the mark of an idle stream.
-func (f *flusher) heartbeat(ctx context.Context) {
-	mark, err := f.readMark(ctx)
-	if err != nil {
-		f.mu.Lock()
-		f.lastErr = fmt.Errorf("read the mark: %w", err)
-		f.mu.Unlock()
-		return
-	}
-	f.mu.Lock()
-	f.lastErr = nil
-	f.mu.Unlock()
-	if mark+1 < f.nextSeq {
-		f.resync(ctx, mark)
-	}
-}
-
-func (f *flusher) readMark(ctx context.Context) (uint64, error) {
-	text, err := f.cfg.Store.Eval(ctx, f.scripts.mark, []string{f.keys.Mark(f.stream), f.keys.NodeNext()},
-		[]string{strconv.FormatUint(uint64(f.prefix), 10), strconv.FormatInt(seconds(f.cfg.MarkTTL), 10)}).ToString()
-	if err != nil {
-		return 0, err
-	}
-	if strings.HasSuffix(text, "!") {
-		return 0, fmt.Errorf("%w: stream %s stops at %s", ErrHalf, f.stream, text)
-	}
-	mark, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || mark >= f.nextSeq {
-		return 0, fmt.Errorf("%w: stream %s is at %s, %d were sent", ErrMark, f.stream, text, f.nextSeq-1)
-	}
-	return mark, nil
-}
-
-// resync goes back to what Redis has: it came back with less than it had
-// confirmed (a crash within the fsync window, a failover to a lagging replica).
-// What is retained is sent again; what is older is lost and reported, and the
-// rest goes on as a new stream: under the old one it would be refused for ever,
-// which also keeps stray copies of it from counting.
-func (f *flusher) resync(ctx context.Context, mark uint64) bool {
-	if _, err := f.readMark(ctx); err != nil { // lifts the count of node prefixes, too
-		f.mu.Lock()
-		f.lastErr = fmt.Errorf("read the mark: %w", err)
-		f.mu.Unlock()
-		return false
-	}
-	oldest := f.nextSeq
-	if len(f.items) > 0 {
-		oldest = f.items[0].seq
-	}
-	if mark+1 >= oldest {
-		f.rewind(int(mark + 1 - oldest))
-		f.cfg.Log.Warn("redis came back without writes it had confirmed; they are sent again",
-			"stream", f.stream, "mark", mark, "items", len(f.items)-f.pos)
-		return true
-	}
-	lost := oldest - 1 - mark
-	f.metrics.lost.Add(float64(lost))
-	f.mu.Lock()
-	f.lost += lost
-	f.mu.Unlock()
-	old := f.stream
-	f.stream = newStream(f.prefix)
-	f.rewind(0)
-	for i, it := range f.items {
-		it.number(f.keys, f.stream, uint64(i+1))
-	}
-	f.nextSeq = uint64(len(f.items)) + 1
-	f.cfg.Log.Error("redis lost confirmed writes that are no longer retained; their shares are gone",
-		"stream", old, "mark", mark, "lost", lost, "retained", len(f.items), "new_stream", f.stream)
-	return true
-}
-
-// rewind makes items[n:] the ones to send.
-func (f *flusher) rewind(n int) {
-	f.pos = n
-	f.retained = 0
-	for _, it := range f.items[:n] {
-		f.retained += it.sum.entries
-	}
 }

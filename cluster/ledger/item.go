@@ -118,7 +118,8 @@ func (b *batch) addCell(c *cell) {
 	b.last = max(b.last, c.last)
 }
 
-func (b *batch) addReject(k rejectKey, n uint64) {
+func (b *batch) addReject(r *refusal) {
+	k, n := r.key, r.count
 	at, ok := b.reasonAt[k.reason]
 	if !ok {
 		at = len(b.reasons)

@@ -161,7 +161,7 @@ type Ledger struct {
 	finished uint64        // guarded by mu; id of the last segment that is wholly in Redis
 	progress chan struct{} // guarded by mu; closed and replaced when finished moves
 	closed   bool          // guarded by mu
-	folded   int64         // guarded by mu; minute of the last fold
+	folding  folding       // guarded by mu
 	sending  time.Time     // guarded by mu; birth of what is being sent; zero = nothing
 	lastErr  error         // guarded by mu; nil after a success
 	lost     uint64        // guarded by mu; items Redis forgot that were no longer retained
@@ -247,25 +247,22 @@ func (l *Ledger) Credit(c Credit) error {
 		if !validWallet(c.Wallet) {
 			return ErrWallet
 		}
-		if l.entries >= l.cfg.MaxPending && !l.fold(k.minute) {
+		if !l.room(k.minute) {
 			l.metrics.refused.Inc()
 			return ErrFull
 		}
-		if j, again := seg.index[k]; again {
-			i = j
-		} else {
-			k.wallet, k.worker = strings.Clone(k.wallet), strings.Clone(k.worker)
-			i = seg.add(k)
-			seg.born = bornAt(seg.born)
-			l.entries++
-		}
+		k.wallet, k.worker = strings.Clone(k.wallet), strings.Clone(k.worker)
+		i = seg.add(k)
+		seg.born = bornAt(seg.born)
+		l.entries++
 	}
 	seg.credit(i, c.Difficulty, c.Time.UnixMilli())
 	return nil
 }
 
-// Reject counts a refused share. Beyond the limits only the pool's counter of
-// the reason moves. The reason is a metric label of the caller's, not user text.
+// Reject counts a refused share. Beyond the limits only the
+// pool's counter of the reason moves. It never blocks for longer than foldSteps
+// entries take. The reason is a metric label of the caller's, not user text.
 func (l *Ledger) Reject(wallet, worker, reason string) {
 	k := rejectKey{wallet: wallet, worker: cutWorker(worker), reason: reason}
 	l.mu.Lock()
@@ -275,7 +272,8 @@ func (l *Ledger) Reject(wallet, worker, reason string) {
 	}
 	s := l.open()
 	s.born = bornAt(s.born)
-	l.entries += s.reject(k, l.entries < l.cfg.MaxPending)
+	added, _ := s.reject(k, l.entries < l.cfg.MaxPending)
+	l.entries += added
 }
 
 // bornAt keeps a first moment.
@@ -307,22 +305,6 @@ func (l *Ledger) cut() *segment {
 	}
 	l.queue = append(l.queue, seg)
 	return seg
-}
-
-// fold makes room when Redis has been away for long: minutes that have passed
-// are added up per worker. Their hash-rate slices are lost, no credit is. It
-// runs once a minute at most and reports whether there is room now.
-func (l *Ledger) fold(minute int64) bool {
-	if l.folded == minute {
-		return false
-	}
-	l.folded = minute
-	for _, s := range l.queue {
-		if !s.frozen {
-			l.entries -= s.fold(minute)
-		}
-	}
-	return l.entries < l.cfg.MaxPending
 }
 
 func validWallet(w string) bool {

@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // cellKey is what credits are summed by. minute is Unix time / 60 of the share;
 // 0 = no slice (folded).
@@ -19,6 +22,12 @@ type cell struct {
 // rejectKey counts refused shares; an empty wallet = only the pool's counter.
 type rejectKey struct{ wallet, worker, reason string }
 
+// refusal is the count of one rejectKey.
+type refusal struct {
+	key   rejectKey
+	count uint64
+}
+
 // totals of a set of cells.
 type totals struct {
 	hashes, shares uint64
@@ -31,8 +40,10 @@ type segment struct {
 	id     uint64
 	frozen bool // its cells are being sent
 	index  map[cellKey]int
-	cells  []cell
-	rej    map[rejectKey]uint64
+	cells  list[cell]
+	peak   int // the most cells there were: what index has grown to
+	rej    map[rejectKey]int
+	refs   list[refusal]
 	reason map[string]struct{}
 	sum    totals
 	first  int64     // Unix ms of the oldest share, 0 = none
@@ -41,20 +52,20 @@ type segment struct {
 }
 
 func newSegment(id uint64) *segment {
-	return &segment{id: id, index: map[cellKey]int{}, rej: map[rejectKey]uint64{}, reason: map[string]struct{}{}}
+	return &segment{id: id, index: map[cellKey]int{}, rej: map[rejectKey]int{}, reason: map[string]struct{}{}}
 }
 
-func (s *segment) empty() bool { return len(s.cells) == 0 && len(s.rej) == 0 }
+func (s *segment) empty() bool { return s.cells.n == 0 && s.refs.n == 0 }
 
 func (s *segment) add(k cellKey) int {
-	i := len(s.cells)
+	i := s.cells.push(cell{key: k})
 	s.index[k] = i
-	s.cells = append(s.cells, cell{key: k})
+	s.peak = max(s.peak, s.cells.n)
 	return i
 }
 
 func (s *segment) credit(i int, difficulty uint64, ms int64) {
-	c := &s.cells[i]
+	c := s.cells.at(i)
 	c.hashes += difficulty
 	c.shares++
 	c.last = max(c.last, ms)
@@ -65,9 +76,10 @@ func (s *segment) credit(i int, difficulty uint64, ms int64) {
 	}
 }
 
-// reject counts one refused share and returns the number of entries added.
-// Without room, or for a name that cannot be a wallet, only the reason counts.
-func (s *segment) reject(k rejectKey, room bool) int {
+// reject counts one refused share and returns the number of entries added and
+// whether it was counted under its name. Without room, or for a name that cannot
+// be a wallet, only the reason counts.
+func (s *segment) reject(k rejectKey, room bool) (added int, named bool) {
 	if _, ok := s.reason[k.reason]; !ok {
 		if len(s.reason) >= maxReasons {
 			k.reason = "other"
@@ -77,46 +89,29 @@ func (s *segment) reject(k rejectKey, room bool) int {
 	if !validWallet(k.wallet) {
 		k.wallet, k.worker = "", ""
 	}
-	n, ok := s.rej[k]
+	i, ok := s.rej[k]
 	if !ok && !room && k.wallet != "" {
 		k.wallet, k.worker = "", ""
-		n, ok = s.rej[k]
+		i, ok = s.rej[k]
 	}
-	s.rej[k] = n + 1
-	if ok {
-		return 0
+	if !ok {
+		// The names may be parts of a line of 4 KiB, which they would keep alive.
+		k.wallet, k.worker = strings.Clone(k.wallet), strings.Clone(k.worker)
+		i = s.refs.push(refusal{key: k})
+		s.rej[k] = i
+		added = 1
 	}
-	return 1
-}
-
-// fold adds the cells of minutes before the given one up per worker and returns
-// how many cells that saved.
-func (s *segment) fold(minute int64) int {
-	old := s.cells
-	s.cells = make([]cell, 0, len(old))
-	clear(s.index)
-	for _, c := range old {
-		if c.key.minute < minute {
-			c.key.minute = 0
-		}
-		i, ok := s.index[c.key]
-		if !ok {
-			i = s.add(c.key)
-		}
-		t := &s.cells[i]
-		t.hashes += c.hashes
-		t.shares += c.shares
-		t.last = max(t.last, c.last)
-	}
-	return len(old) - len(s.cells)
+	s.refs.at(i).count++
+	return added, k.wallet != ""
 }
 
 // reset empties a sent segment for use as an open one.
 func (s *segment) reset() {
 	clear(s.index)
-	clear(s.cells) // the strings must not be kept alive
 	clear(s.rej)
 	clear(s.reason)
-	s.cells = s.cells[:0]
+	s.cells.reset()
+	s.refs.reset()
+	s.peak = 0
 	s.sum, s.first, s.find, s.frozen, s.born = totals{}, 0, nil, false, time.Time{}
 }

@@ -1,0 +1,262 @@
+package ledger
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// bareLedger has no Redis and no flusher running: its queue is the test's.
+func bareLedger(t testing.TB, maxPending int) *Ledger {
+	t.Helper()
+	m, err := newMetrics(nil, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Ledger{cfg: Config{MaxPending: maxPending, BatchEntries: DefaultBatchEntries, SettleTimeout: patience}, metrics: m,
+		kick: make(chan struct{}, 1), progress: make(chan struct{}), queue: []*segment{newSegment(1)}}
+	l.f = newFlusher(l)
+	return l
+}
+
+// folded sums up all unsent cells and checks each segment's index.
+func folded(t *testing.T, l *Ledger) (perWorker map[string]uint64, entries int) {
+	t.Helper()
+	perWorker = map[string]uint64{}
+	for _, s := range l.queue {
+		entries += s.cells.n
+		if len(s.index) != s.cells.n {
+			t.Fatalf("segment %d: %d cells, %d in its index", s.id, s.cells.n, len(s.index))
+		}
+		for i := range s.cells.n {
+			c := s.cells.at(i)
+			if s.index[c.key] != i {
+				t.Fatalf("segment %d: cell %d is not at its place", s.id, i)
+			}
+			perWorker[c.key.worker] += c.hashes
+		}
+		if s.find != nil {
+			entries++
+		}
+	}
+	return perWorker, entries
+}
+
+// A full queue is folded while credits go on, a bounded number of cells under
+// each hold of the lock that event loops wait for, and no credit is lost.
+func TestFoldIsBoundedPerCall(t *testing.T) {
+	for _, finds := range []int{0, 3} {
+		t.Run(fmt.Sprintf("finds-%d", finds), func(t *testing.T) {
+			const limit, workers = 20_000, 1500
+			l := bareLedger(t, limit)
+			rng := rand.New(rand.NewPCG(1, uint64(finds)))
+			want := map[string]uint64{}
+			var most, total uint64
+			for minute := range 40 {
+				for w := range workers {
+					name, d := fmt.Sprint(w), rng.Uint64N(1000)+1
+					before := l.folding.visited
+					err := l.Credit(Credit{Wallet: "w", Worker: name, Difficulty: d, Time: noon.Add(time.Duration(minute) * time.Minute)})
+					if err != nil {
+						t.Fatalf("minute %d, worker %d of %d: %v", minute, w, workers, err)
+					}
+					want[name] += d
+					looked := l.folding.visited - before
+					most, total = max(most, looked), total+looked
+					before = l.folding.visited
+					l.Reject("w", name, "stale")
+					if l.folding.visited != before {
+						t.Fatal("a reject folds")
+					}
+				}
+				if minute < finds {
+					l.Found(Block{ID: blockID(minute)}).Accepted("d")
+				}
+			}
+			got, entries := folded(t, l)
+			for _, s := range l.queue {
+				entries += s.refs.n
+			}
+			if entries != l.entries || entries > limit {
+				t.Errorf("%d entries wait, %d counted, limit %d", entries, l.entries, limit)
+			}
+			if len(got) != len(want) {
+				t.Errorf("%d workers, want %d", len(got), len(want))
+			}
+			for w, h := range want {
+				if got[w] != h {
+					t.Errorf("worker %s has %d, want %d", w, got[w], h)
+				}
+			}
+			if total == 0 || most > 64 {
+				t.Errorf("one call looked at %d cells, all at %d", most, total)
+			}
+		})
+	}
+}
+
+// Segments that are sent in the middle of a pass are left alone by it.
+func TestFoldWhileSending(t *testing.T) {
+	l := bareLedger(t, 4000)
+	at := func(worker, minute int) {
+		t.Helper()
+		if err := l.Credit(Credit{Wallet: "w", Worker: fmt.Sprint(worker), Difficulty: 1, Time: noon.Add(time.Duration(minute) * time.Minute)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for seg := range 3 {
+		for w := range 500 {
+			at(w, 0)
+			at(w, 1)
+		}
+		l.Found(Block{ID: blockID(seg)})
+	}
+	at(0, 2)
+	if l.folding.segment != 1 || l.folding.at == 0 {
+		t.Fatalf("the pass has not begun: %+v", l.folding)
+	}
+	if !l.f.take() {
+		t.Fatal("nothing to send")
+	}
+	sent := l.queue[0]
+	for w := range 5 {
+		at(w+1, 2)
+	}
+	if p := l.folding; p.segment != 2 || p.at == 0 {
+		t.Errorf("the pass is at %+v, want it past the segment that is sent", p)
+	}
+	if n := l.queue[0].cells.n; n < 900 {
+		t.Errorf("a segment that is being sent was folded to %d cells", n)
+	}
+	l.entries -= sent.cells.n // as confirm does
+	l.f.dequeue(sent)
+	l.f.take()
+	l.entries -= l.queue[0].cells.n
+	l.f.dequeue(l.queue[0]) // now the one the pass looks at is gone
+	l.cfg.MaxPending = l.entries + 100
+	for w := range 30 {
+		at(w, 3)
+	}
+	if l.folding.segment < 3 {
+		t.Errorf("the pass is stuck at %+v", l.folding)
+	}
+	_, entries := folded(t, l)
+	if entries != l.entries {
+		t.Errorf("%d entries wait, %d counted", entries, l.entries)
+	}
+}
+
+// What is done under the lock does not grow with the entries that wait: neither
+// taking a segment nor adding to it copies them.
+func TestNoCopyUnderTheLock(t *testing.T) {
+	takes := func(n int) uint64 {
+		l := bareLedger(t, 10*n)
+		credit(t, l, "w", "a", 1)
+		first := l.open().cells.at(0)
+		for i := range n {
+			credit(t, l, "w", fmt.Sprint(i), 1)
+			l.Reject("w", fmt.Sprint(i), "stale")
+		}
+		if s := l.open(); s.cells.at(0) != first || s.cells.n != n+1 || s.refs.n < n {
+			t.Fatalf("cells have moved, or %d cells and %d rejects are not %d", s.cells.n, s.refs.n, n)
+		}
+		l.f.due = true
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		ok := l.f.take()
+		runtime.ReadMemStats(&after)
+		if !ok {
+			t.Fatal("nothing taken")
+		}
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	const bytes = 64 << 10 // far below the 2 MB and more that 20,000 keys have
+	if few, many := takes(10), takes(20_000); many > few+bytes {
+		t.Errorf("taking a segment of 20,000 entries allocates %d bytes, of 10 %d", many, few)
+	}
+}
+
+// An emptied map is as large as it was, and clearing it costs as much.
+func TestLargeSegmentIsNotUsedAgain(t *testing.T) {
+	const n = spareBatches * DefaultBatchEntries
+	for _, c := range []struct {
+		name  string
+		fill  func(l *Ledger)
+		spare bool
+	}{
+		{"few", func(l *Ledger) { credit(t, l, "w", "a", 1); l.Reject("w", "a", "stale") }, true},
+		{"most cells", func(l *Ledger) {
+			for i := range n {
+				credit(t, l, "w", fmt.Sprint(i), 1)
+			}
+		}, true},
+		{"too many cells", func(l *Ledger) {
+			for i := range n + 1 {
+				credit(t, l, "w", fmt.Sprint(i), 1)
+			}
+		}, false},
+		{"too many rejects", func(l *Ledger) {
+			for i := range n + 1 {
+				l.Reject("w", fmt.Sprint(i), "stale")
+			}
+		}, false},
+		{"few cells left by a fold", func(l *Ledger) {
+			for m := range n + 1 {
+				l.Credit(Credit{Wallet: "w", Difficulty: 1, Time: noon.Add(time.Duration(m) * time.Minute)})
+			}
+			l.cfg.MaxPending = 4 // always short of room
+			for range n {
+				l.room(noon.Unix()/60 + n + 2)
+			}
+			if l.open().cells.n > 2 {
+				t.Fatalf("%d cells", l.open().cells.n)
+			}
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := bareLedger(t, 1_000_000)
+			c.fill(l)
+			l.f.due = true
+			if !l.f.take() {
+				t.Fatal("nothing taken")
+			}
+			l.f.finishSegment()
+			if (l.spare != nil) != c.spare {
+				t.Errorf("used again: %v, want %v", l.spare != nil, c.spare)
+			}
+			if s := l.spare; s != nil && (!s.empty() || len(s.index)+len(s.rej)+len(s.reason)+s.peak != 0 || s.frozen) {
+				t.Errorf("not empty: %+v", s)
+			}
+		})
+	}
+}
+
+func TestList(t *testing.T) {
+	var l list[int]
+	const n = 3*chunkLen + 1
+	for i := range n {
+		if at := l.push(i); at != i {
+			t.Fatalf("entry %d at %d", i, at)
+		}
+	}
+	for i := range n {
+		if *l.at(i) != i {
+			t.Fatalf("entry %d is %d", i, *l.at(i))
+		}
+	}
+	if len(l.chunks) != 4 {
+		t.Errorf("%d chunks", len(l.chunks))
+	}
+	for range chunkLen {
+		l.pop()
+	}
+	if l.n != n-chunkLen || len(l.chunks) != 3 {
+		t.Errorf("%d entries in %d chunks", l.n, len(l.chunks))
+	}
+	l.reset()
+	if l.push(7) != 0 || *l.at(0) != 7 || len(l.chunks) != 3 {
+		t.Errorf("after reset: %d, %d chunks", *l.at(0), len(l.chunks))
+	}
+}
