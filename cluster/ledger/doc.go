@@ -10,8 +10,8 @@
 //	                        ▼
 //	      item = (stream, sequence, exact content) ── apply.lua / close.lua ──▶ Redis
 //	                        │  kept for RetainFor after its answer: a Redis that
-//	                        ▼  comes back with less than it had said gets it again
-//	                     retained
+//	                        ▼  comes back with less than it had said gets it again,
+//	                     retained                           its rejects excepted
 //
 // A stream is one start of one node; Redis keeps the last sequence applied of
 // each (its mark) and moves it in the same script that moves the sums. So an
@@ -33,6 +33,10 @@
 // that are never copied, folding goes on by a few cells a call (fold.go), and a
 // segment is read and emptied only when it is the flusher's alone. The items are
 // the flusher's alone, too.
+//
+// Refused shares cost their sender no hash, so they never crowd out credits: they
+// have a part of the room (rejectPart), calls of their own, and once confirmed
+// only an empty call is retained of them.
 //
 // Two things come later and have their place here: the journal on disk, which
 // will feed Credit again after a crash of the node (until then what Redis has

@@ -126,22 +126,37 @@ func (f *flusher) take() bool {
 	return true
 }
 
-// piece makes the next batch of the frozen segment, nil when none is left. The
-// segment is frozen: nobody else writes to it, so no lock is needed.
+// piece makes the next batch of the frozen segment, nil when none is left: of
+// credits first, then of rejects, never of both, see forgetRejects. The segment
+// is frozen: nobody else writes to it, so no lock is needed.
 func (f *flusher) piece() *item {
 	s := f.seg
-	if f.off == s.cells.n && f.rejOff == s.refs.n {
-		return nil
-	}
 	b := newBatch()
 	for ; f.off < s.cells.n && b.sum.entries < f.cfg.BatchEntries; f.off++ {
 		b.addCell(s.cells.at(f.off))
 	}
-	for ; f.rejOff < s.refs.n && b.sum.entries < f.cfg.BatchEntries; f.rejOff++ {
+	rejects := b.sum.entries == 0
+	for ; rejects && f.rejOff < s.refs.n && b.sum.entries < f.cfg.BatchEntries; f.rejOff++ {
 		b.addReject(s.refs.at(f.rejOff))
 	}
+	if b.sum.entries == 0 {
+		return nil
+	}
 	f.metrics.batchEntries.Observe(float64(b.sum.entries))
-	return b.item(&f.cfg, f.keys, f.scripts.apply, s.first, time.Now())
+	it := b.item(&f.cfg, f.keys, f.scripts.apply, s.first, time.Now())
+	it.rejects = rejects
+	return it
+}
+
+// forgetRejects empties a confirmed call that had rejects alone, which keeps its
+// place in the stream. Refused shares are statistics and cost their sender
+// nothing: kept like credits, a flood of them would push the credits out of what
+// is retained, just when Redis may need them again. A Redis that forgets a call
+// forgets its rejects.
+func (f *flusher) forgetRejects(it *item) {
+	blank := newBatch().item(&f.cfg, f.keys, f.scripts.apply, 0, it.acked)
+	blank.number(f.keys, f.stream, it.seq)
+	it.keys, it.args, it.sum = blank.keys, blank.args, totals{entries: 1}
 }
 
 // settle looks at the find that ends the segment: an item when the block was
@@ -290,6 +305,9 @@ func (f *flusher) fail(it *item, err error) {
 func (f *flusher) confirm(it *item) {
 	first, entries := it.acked.IsZero(), it.sum.entries
 	it.acked = time.Now()
+	if first && it.rejects {
+		f.forgetRejects(it)
+	}
 	f.pos++
 	f.retained += it.sum.entries
 	drop := 0

@@ -8,16 +8,18 @@ import (
 	"github.com/assay-pool/assay/cluster/store"
 )
 
-// item is one script call with its place in the stream. Its content never
-// changes once it was sent: an attempt whose answer was lost may still run.
+// item is one script call with its place in the stream. What it credits or closes
+// never changes once it was sent: an attempt whose answer was lost may still run.
 type item struct {
 	seq    uint64
 	script *store.Script
-	keys   []string // keys[0] is the stream's mark
-	args   []string // args[0] is seq
-	sum    totals
+	keys   []string  // keys[0] is the stream's mark
+	args   []string  // args[0] is seq
+	sum    totals    // entries: what it counts for in RetainEntries
 	find   *Pending  // set for a close
 	acked  time.Time // when Redis confirmed it; zero = not yet
+	// rejects: it has refused shares alone, and is emptied once confirmed.
+	rejects bool
 }
 
 // number gives the item its place in a stream.

@@ -34,7 +34,8 @@ const (
 	// DefaultRetainFor covers what a Redis with appendfsync everysec (1–2 s) or
 	// a lagging replica forgets when it dies.
 	DefaultRetainFor = 30 * time.Second
-	// DefaultRetainEntries bounds the retained items, in entries.
+	// DefaultRetainEntries bounds the retained items, in entries of credits; a find
+	// and a call with rejects count as one each.
 	DefaultRetainEntries = 50_000
 	// DefaultMaxWorkers is the number of workers a wallet is shown with; the
 	// shares of further ones are counted for OtherWorker.
@@ -58,6 +59,12 @@ const (
 	maxWallet = 256
 	// maxWorker is where a worker's name is cut, in bytes.
 	maxWorker = 64
+	// rejectPart: refused shares are counted by wallet and worker while less than
+	// 1/rejectPart of MaxPending waits, beyond that by reason only. Refusals cost
+	// their sender nothing (no hash is computed), credits do: with Redis away the
+	// former must not take the room of the latter. A quarter is far more than the
+	// honest refusals of a flush interval need.
+	rejectPart = 4
 	// maxReasons bounds the distinct reasons of rejects; more become "other".
 	maxReasons = 64
 )
@@ -260,7 +267,7 @@ func (l *Ledger) Credit(c Credit) error {
 	return nil
 }
 
-// Reject counts a refused share. Beyond the limits only the
+// Reject counts a refused share. When 1/rejectPart of MaxPending waits, only the
 // pool's counter of the reason moves. It never blocks for longer than foldSteps
 // entries take. The reason is a metric label of the caller's, not user text.
 func (l *Ledger) Reject(wallet, worker, reason string) {
@@ -272,8 +279,12 @@ func (l *Ledger) Reject(wallet, worker, reason string) {
 	}
 	s := l.open()
 	s.born = bornAt(s.born)
-	added, _ := s.reject(k, l.entries < l.cfg.MaxPending)
+	room := l.entries < l.cfg.MaxPending/rejectPart
+	added, named := s.reject(k, room)
 	l.entries += added
+	if !room && !named {
+		l.metrics.unnamed.Inc()
+	}
 }
 
 // bornAt keeps a first moment.

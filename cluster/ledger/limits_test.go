@@ -6,6 +6,10 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/assay-pool/assay/cluster/store/redistest"
 )
 
 // bareLedger has no Redis and no flusher running: its queue is the test's.
@@ -19,6 +23,72 @@ func bareLedger(t testing.TB, maxPending int) *Ledger {
 		kick: make(chan struct{}, 1), progress: make(chan struct{}), queue: []*segment{newSegment(1)}}
 	l.f = newFlusher(l)
 	return l
+}
+
+// A flood of refused shares, which costs its sender nothing, must not take the
+// place of credits.
+func TestRejectsDoNotCrowdOutCredits(t *testing.T) {
+	const limit, flood = 1000, 5000
+	l := openLedger(t, openStore(t, redistest.Start(t)), func(c *Config) { c.MaxPending = limit; c.FlushInterval = time.Hour })
+	for i := range flood {
+		l.Reject(fmt.Sprintf("spam%d", i%100), fmt.Sprint(i), "malformed")
+	}
+	if st := l.Status(); !l.Admit() || st.Pending > limit/rejectPart+1 {
+		t.Errorf("%d of %d entries are rejects, admit %v", st.Pending, limit, l.Admit())
+	}
+	if n := testutil.ToFloat64(l.metrics.unnamed); n != flood-limit/rejectPart {
+		t.Errorf("%v counted by reason only, want %d", n, flood-limit/rejectPart)
+	}
+	const credits = limit - limit/rejectPart - 1
+	for i := range credits {
+		credit(t, l, "honest", fmt.Sprint(i), 3)
+	}
+	l.Reject("honest", "0", "stale")
+	flush(t, l)
+	if r := current(t, l); r.Hashes != 3*credits || len(r.Wallets) != 1 {
+		t.Errorf("round of %d hashes, %d wallets", r.Hashes, len(r.Wallets))
+	}
+	p, err := l.Pool(testCtx(t))
+	if err != nil || p.Rejects["malformed"] != flood || p.Rejects["stale"] != 1 {
+		t.Errorf("every refused share is counted by its reason: %v, %v", p.Rejects, err)
+	}
+	// Names that never had a share leave nothing in Redis.
+	keys, err := l.cfg.Store.Do(testCtx(t), "KEYS", "*spam*").AsStrSlice()
+	if err != nil || len(keys) != 0 {
+		t.Errorf("keys %v, %v", keys, err)
+	}
+	for i := range limit / rejectPart { // with room again they are counted by name
+		l.Reject("honest", fmt.Sprint(i), "stale")
+	}
+	flush(t, l)
+	if w, err := l.Wallet(testCtx(t), "honest"); err != nil || w.Rejects["stale"] != limit/rejectPart {
+		t.Errorf("wallet %+v, %v", w, err)
+	}
+}
+
+// Nor shorten what is kept of them for a Redis that forgets.
+func TestRejectFloodKeepsCreditsRetained(t *testing.T) {
+	srv := redistest.Start(t)
+	l := openLedger(t, openStore(t, srv), func(c *Config) { c.RetainEntries = 40; c.FlushInterval = time.Hour; c.Heartbeat = time.Hour })
+	for i := range 5 {
+		credit(t, l, "w", fmt.Sprint(i), 10)
+		for j := range 1000 {
+			l.Reject("w", fmt.Sprint(j%10), fmt.Sprint("reason", j%20))
+			l.Reject(fmt.Sprint("spam", j), "", "stale")
+		}
+		flush(t, l)
+	}
+	if p, err := l.Pool(testCtx(t)); err != nil || p.Rejects["stale"] != 5000 || p.Rejects["reason7"] != 250 {
+		t.Errorf("pool %+v, %v", p, err)
+	}
+	srv.Forget()
+	srv.Run()
+	credit(t, l, "w", "a", 1)
+	flush(t, l)
+	conserved(t, l, map[string]uint64{"w": 51})
+	if st := l.Status(); st.Lost != 0 || st.Err != nil || st.Pending != 0 {
+		t.Errorf("status %+v", st)
+	}
 }
 
 // folded sums up all unsent cells and checks each segment's index.
@@ -47,7 +117,7 @@ func folded(t *testing.T, l *Ledger) (perWorker map[string]uint64, entries int) 
 // A full queue is folded while credits go on, a bounded number of cells under
 // each hold of the lock that event loops wait for, and no credit is lost.
 func TestFoldIsBoundedPerCall(t *testing.T) {
-	for _, finds := range []int{0, 3} {
+	for _, finds := range []int{0, 7} {
 		t.Run(fmt.Sprintf("finds-%d", finds), func(t *testing.T) {
 			const limit, workers = 20_000, 1500
 			l := bareLedger(t, limit)

@@ -12,7 +12,7 @@ type metrics struct {
 	pending                                    prometheus.Gauge
 	latency, batchEntries                      prometheus.Histogram
 	calls, retries, duplicates, replayed, lost prometheus.Counter
-	refused, rounds, rejectedBlocks            prometheus.Counter
+	refused, unnamed, rounds, rejectedBlocks   prometheus.Counter
 	lateBlocks                                 prometheus.Counter
 }
 
@@ -35,6 +35,7 @@ func newMetrics(r prometheus.Registerer, pool string) (*metrics, error) {
 		replayed:       counter("replayed_total", "Confirmed calls that were sent again because Redis had forgotten them."),
 		lost:           counter("lost_total", "Confirmed calls that Redis forgot and that were no longer retained."),
 		refused:        counter("refused_credits_total", "Credits refused because too many wait for Redis."),
+		unnamed:        counter("unnamed_rejects_total", "Refused shares counted by reason only, not by wallet and worker, because too many entries wait for Redis."),
 		rounds:         counter("rounds_closed_total", "Rounds closed by this node."),
 		rejectedBlocks: counter("rejected_blocks_total", "Found blocks that no daemon accepted."),
 		lateBlocks:     counter("late_blocks_total", "Found blocks that were not settled in time to close exactly their own round."),
@@ -55,7 +56,7 @@ func newMetrics(r prometheus.Registerer, pool string) (*metrics, error) {
 
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.pending, m.latency, m.batchEntries, m.calls, m.retries, m.duplicates,
-		m.replayed, m.lost, m.refused, m.rounds, m.rejectedBlocks, m.lateBlocks}
+		m.replayed, m.lost, m.refused, m.unnamed, m.rounds, m.rejectedBlocks, m.lateBlocks}
 }
 
 func (m *metrics) unregister() {
