@@ -44,9 +44,13 @@ func (l *Ledger) await(ctx context.Context, target uint64) error {
 		case <-l.done:
 			return fmt.Errorf("%w: %s", ErrClosed, l.unwritten())
 		case <-ctx.Done():
-			return fmt.Errorf("ledger: %s: %w", l.unwritten(), ctx.Err())
+			return l.gaveUp(ctx)
 		}
 	}
+}
+
+func (l *Ledger) gaveUp(ctx context.Context) error {
+	return fmt.Errorf("ledger: %s: %w", l.unwritten(), ctx.Err())
 }
 
 // unwritten says in words what Redis does not have, for an operator.
@@ -74,9 +78,16 @@ func (l *Ledger) unwritten() string {
 	return b.String()
 }
 
-// Close takes no more credits, writes what is left and ends the flusher. If ctx
-// ends first, the error says what could not be written; that is lost with the
-// process. Blocks still unsettled are waited for, up to SettleTimeout.
+// Close takes no more credits, writes what is left and ends the flusher. Blocks
+// still unsettled are waited for, up to SettleTimeout.
+//
+// ctx is all the time there is to write: when it ends the call under way is
+// given up and nothing more is sent, and with a ctx that has ended already
+// nothing is sent at all. The error then says what is not known to be in Redis,
+// which is lost with the process; it wraps ctx's. nil = all is in Redis. So give
+// Close its own time, not what other steps of a shutdown have left of theirs.
+//
+// A second Close waits for the first and returns nil.
 func (l *Ledger) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if l.closed {
@@ -85,11 +96,19 @@ func (l *Ledger) Close(ctx context.Context) error {
 		return nil
 	}
 	l.closed = true
+	if ctx.Err() != nil {
+		l.stop() // before the flusher could wake up for what is left
+	}
 	target := l.cutForFlush()
 	l.mu.Unlock()
-	err := l.await(ctx, target)
+	late := l.await(ctx, target) != nil
 	l.stop()
 	<-l.done
+	// Said only now: the last call may have been confirmed while it was given up.
+	var err error
+	if late && l.finishedID() < target {
+		err = l.gaveUp(ctx)
+	}
 	l.mu.Lock()
 	for _, s := range l.queue {
 		if p := s.find; p != nil && p.state != pendingRejected {
@@ -104,6 +123,13 @@ func (l *Ledger) Close(ctx context.Context) error {
 	l.mu.Unlock()
 	l.metrics.unregister()
 	return err
+}
+
+// finishedID is the id of the last segment that is wholly in Redis.
+func (l *Ledger) finishedID() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.finished
 }
 
 // Status of the ledger at one moment, for readiness and the operator.

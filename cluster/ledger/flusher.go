@@ -73,6 +73,7 @@ func (f *flusher) run(ctx context.Context) {
 		}
 		wait = min(2*wait, f.cfg.RetryMax)
 	}
+	f.next() // a segment whose last call was confirmed just now is finished; nothing is sent
 }
 
 // next gives the item to send now: one that was sent before and is not

@@ -1,9 +1,12 @@
 package ledger
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -328,5 +331,48 @@ func TestList(t *testing.T) {
 	l.reset()
 	if l.push(7) != 0 || *l.at(0) != 7 || len(l.chunks) != 3 {
 		t.Errorf("after reset: %d, %d chunks", *l.at(0), len(l.chunks))
+	}
+}
+
+// endedCtx has ended, but whoever looks at Done waits until the flusher has
+// written all or ended: the most that a race with it can do.
+type endedCtx struct {
+	context.Context
+	l *Ledger
+}
+
+func (c endedCtx) Done() <-chan struct{} {
+	for c.l.Status().Pending > 0 {
+		select {
+		case <-c.l.done:
+			return c.Context.Done()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return c.Context.Done()
+}
+
+// Close sends nothing when it has no time, and says so.
+func TestCloseWithoutTime(t *testing.T) {
+	l := openLedger(t, openStore(t, redistest.Start(t)), func(c *Config) { c.FlushInterval = time.Hour })
+	credit(t, l, "w", "a", 40)
+	flush(t, l)
+	credit(t, l, "w", "a", 2)
+	l.Reject("w", "a", "stale")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := l.Close(endedCtx{ctx, l})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "up to 1 shares (2 hashes) in 2 entries are not known to be in redis") {
+		t.Errorf("error: %v", err)
+	}
+	if r := current(t, l); r.Hashes != 40 {
+		t.Errorf("redis has %d hashes, want what was flushed before (40)", r.Hashes)
+	}
+	if err := l.Close(testCtx(t)); err != nil {
+		t.Errorf("second close: %v", err)
+	}
+	idle := openLedger(t, l.cfg.Store, nil)
+	if err := idle.Close(ctx); err != nil {
+		t.Errorf("nothing was left to write: %v", err)
 	}
 }
