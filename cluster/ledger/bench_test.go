@@ -74,3 +74,30 @@ func BenchmarkCommandsPerShare(b *testing.B) {
 	flush(b, l)
 	b.ReportMetric((testutil.ToFloat64(l.metrics.calls)-before)/float64(shares), "commands/share")
 }
+
+// BenchmarkCreditFolding is the cost of a credit while a full ledger is folded,
+// which is how long a refused share on an event loop may have to wait: it must
+// not depend on how many entries there are.
+func BenchmarkCreditFolding(b *testing.B) {
+	for _, entries := range []int{10_000, 200_000} {
+		b.Run(fmt.Sprintf("entries-%d", entries), func(b *testing.B) {
+			l := bareLedger(b, entries)
+			names := make([]string, entries*9/10)
+			for i := range names {
+				names[i] = fmt.Sprint(i)
+				credit(b, l, "w", names[i], 1)
+			}
+			minute, i := 1, 0
+			before := l.folding.visited
+			b.ReportAllocs()
+			for b.Loop() {
+				if !l.folding.running {
+					minute++ // a pass begins again
+				}
+				l.Credit(Credit{Wallet: "w", Worker: names[i%len(names)], Difficulty: 1, Time: noon.Add(time.Duration(minute) * time.Minute)})
+				i++
+			}
+			b.ReportMetric(float64(l.folding.visited-before)/float64(b.N), "cells/op")
+		})
+	}
+}
