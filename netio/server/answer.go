@@ -79,6 +79,10 @@ func (l *loop) finish(sub *submission) {
 	s, share := sub.session, &sub.share
 	s.inflight--
 	l.inflight--
+	if sub.claim {
+		s.claims--
+		s.forged = s.forged || share.Verdict == validator.RejectBadHash
+	}
 	if !s.closed {
 		switch {
 		case share.Verdict == validator.Accepted:

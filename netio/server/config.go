@@ -84,8 +84,9 @@ const (
 )
 
 // candidateRoom is how many shares that claim to be blocks a session may have
-// in flight beyond its limit: a block must not be lost to a budget, and a claim
-// is cheap to forge.
+// in flight as such, how many of them a job remembers beyond its limit, and how
+// many are taken of a session while draining: a block must not be lost to a
+// budget, and a claim is cheap to forge.
 const candidateRoom = 16
 
 // maxLineCap is the highest MaxLine: gnet hands over at most 64 KiB at a time.

@@ -46,7 +46,8 @@
 //
 // gnet cannot close a listener alone. [Server.Drain] therefore closes new
 // connections as they open, refuses new shares with a text, waits until every
-// share in flight is answered and every outbound buffer is empty, and then
+// share in flight is answered (blocks are still taken, a few of each session,
+// so that claims alone do not keep it from ending) and every outbound buffer is empty, and then
 // [Server.Stop] ends the engine. Shares must be judged until Drain has
 // returned, so the order is Drain, verify pool, ledger, Stop.
 //

@@ -14,7 +14,8 @@ import (
 const drainPoll = 10 * time.Millisecond
 
 // Drain begins the end: new connections are closed as they open, new shares are
-// refused with a text, except those that claim to be blocks. It returns once
+// refused with a text, except the first few of each session that claim to be
+// blocks and are believed (see session.candidate). It returns once
 // every share in flight has its answer and every answer is with the kernel, or
 // when ctx ends. Shares must be judged meanwhile.
 func (s *Server) Drain(ctx context.Context) error {

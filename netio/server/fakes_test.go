@@ -49,12 +49,18 @@ func (v *verifier) set(verdict validator.Verdict, hold bool) {
 	v.verdict, v.hold = verdict, hold
 }
 
-// release judges what is held, on another thread, and returns how many.
-func (v *verifier) release(verdict validator.Verdict) int {
+// take hands out what is held and holds no more.
+func (v *verifier) take() []*verify.Share {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	held := v.held
 	v.held, v.hold = nil, false
-	v.mu.Unlock()
+	return held
+}
+
+// release judges what is held, on another thread, and returns how many.
+func (v *verifier) release(verdict validator.Verdict) int {
+	held := v.take()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -64,6 +70,17 @@ func (v *verifier) release(verdict validator.Verdict) int {
 	}()
 	<-done
 	return len(held)
+}
+
+// priorities tells of each share held whether it came as a likely block.
+func (v *verifier) priorities() []bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var all []bool
+	for _, s := range v.held {
+		all = append(all, s.Candidate)
+	}
+	return all
 }
 
 func (v *verifier) count() int {

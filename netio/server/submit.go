@@ -17,6 +17,7 @@ type submission struct {
 	session *session
 	id      stratum.ID
 	next    *submission // in the reply stack
+	claim   bool        // counted in session.claims
 }
 
 // unknownJobLimit is how many job ids never issued a session may name; an
@@ -78,11 +79,15 @@ func (s *session) judge(r *stratum.Request) validator.Verdict {
 	// A share that may be a block is worth its hash as long as the block can
 	// still be submitted: whether the chain wants it, the daemon knows (I6).
 	board := s.port.Pool.Board()
-	candidate := j.Template.Difficulty.Meets(&claim)
+	candidate := s.candidate(j, &claim)
 	if !board.Live(j.Template) && !(candidate && board.Kept(j.Template)) {
 		return validator.RejectStale
 	}
-	switch j.Use(nonce, s.loop.server.cfg.JobShares) {
+	places := s.loop.server.cfg.JobShares
+	if candidate {
+		places += candidateRoom
+	}
+	switch j.Use(nonce, places) {
 	case job.Duplicate:
 		return validator.RejectDuplicate
 	case job.Full:
@@ -99,6 +104,16 @@ func (s *session) judge(r *stratum.Request) validator.Verdict {
 	return validator.Pending
 }
 
+// candidate reports whether a share is served as a likely block: with priority,
+// and past the limits that end others. A claim costs nothing, so a session has
+// the right only for the first few at once, and has lost it for good when one
+// of them turned out not to be the share's hash. Shares past that are as good
+// as any others: they are hashed, and if one is a block it is found.
+func (s *session) candidate(j *job.Job, claim *[32]byte) bool {
+	return j.Template.Difficulty.Meets(claim) && !s.forged && s.claims < candidateRoom &&
+		(s.lateClaims < candidateRoom || !s.loop.server.draining.Load())
+}
+
 // budget holds a fresh share against the job's target and the limits of what
 // may be in flight.
 func (s *session) budget(j *job.Job, claim *[32]byte, candidate bool) validator.Verdict {
@@ -109,7 +124,7 @@ func (s *session) budget(j *job.Job, claim *[32]byte, candidate bool) validator.
 		room += candidateRoom
 	}
 	switch {
-	case !j.Target.Meets(claim) && !candidate:
+	case !j.Target.Meets(claim) && !j.Template.Difficulty.Meets(claim):
 		return validator.RejectLowDifficulty
 	case l.server.draining.Load() && !candidate:
 		return validator.ShedShutdown
@@ -135,6 +150,12 @@ func (s *session) send(r *stratum.Request, j *job.Job, nonce uint32, claim *[32]
 	}
 	s.inflight++
 	l.inflight++
+	if sub.claim = candidate; candidate {
+		s.claims++
+		if l.server.draining.Load() {
+			s.lateClaims++
+		}
+	}
 	s.port.Pool.Submit(&sub.share)
 }
 
