@@ -4,13 +4,23 @@
 //	daemon ──Offer──▶ Accept: check ▶ seed ready? ▶ Board.Publish ──▶ subscribers (fan-out)
 //
 //	session ──Submit──▶ verify ──Judged──▶ accepted: Ledger.Credit
-//	                                   ├── block: Ledger.Found ▶ Blocks.Submit (own goroutine)
-//	                                   │            └──settled──◀── accepted or rejected
+//	                                   ├── block: Ledger.Found ▶ queue ──placer──▶ Blocks.Submit
+//	                                   │            ├──settled──◀── accepted or rejected ──┤
+//	                                   │            └──settled──◀── Fates (asked) ◀─ unknown ┘
 //	                                   └──▶ Origin.Reply
 //
 // A block's share is credited, and its round cut, before its miner is
-// answered; the daemon is asked on a goroutine of its own, so no hash worker
-// waits for it. A block is a block only once a daemon has accepted it (I6).
+// answered. No hash worker ever waits for a daemon (I9): a found block goes into
+// a bounded queue, in the order it was found, from which at most Submissions
+// goroutines, started when there is a block and gone when there is none, submit.
+// A block that finds the queue full is given up with its bytes in the log: a
+// worker that waited there would not win it and lose its shares.
+//
+// A block is a block only once a daemon has accepted it (I6). When none gives a
+// definite answer in SubmitTimeout it may have been taken all the same, so the
+// chain is asked for its id until it has it or FateTimeout is over, by a
+// goroutine per such block; Close asks once more and settles it. Its round then
+// closes late, which the Ledger knows how to do.
 //
 // A template is published only when its seed can be hashed (I11): a share
 // never waits for a cache to be built.

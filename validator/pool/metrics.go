@@ -14,6 +14,8 @@ import (
 
 type metrics struct {
 	found, won, lost prometheus.Counter
+	shed, unanswered prometheus.Counter
+	waiting, watched prometheus.Gauge
 	templates        prometheus.Counter
 	refusals         *prometheus.CounterVec
 	credited         prometheus.Counter
@@ -27,12 +29,19 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
 	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels})
+	}
 	m := &metrics{
-		found:     counter("assay_blocks_found_total", "Proven hashes that met the network difficulty, submitted to the daemons."),
-		won:       counter("assay_blocks_accepted_total", "Blocks a daemon accepted."),
-		lost:      counter("assay_blocks_rejected_total", "Blocks no daemon accepted."),
-		templates: counter("assay_templates_total", "Block templates published."),
-		credited:  counter("assay_credited_difficulty_total", "Difficulty of the accepted shares."),
+		found:      counter("assay_blocks_found_total", "Proven hashes that met the network difficulty, submitted to the daemons."),
+		won:        counter("assay_blocks_accepted_total", "Blocks a daemon accepted."),
+		lost:       counter("assay_blocks_rejected_total", "Blocks no daemon accepted."),
+		shed:       counter("assay_blocks_shed_total", "Found blocks given up because too many waited for the daemons; part of the rejected."),
+		unanswered: counter("assay_blocks_unanswered_total", "Blocks no daemon gave a definite answer for; the chain was asked."),
+		waiting:    gauge("assay_blocks_waiting", "Found blocks that wait to be submitted."),
+		watched:    gauge("assay_blocks_watched", "Blocks of unknown fate the chain is being asked for."),
+		templates:  counter("assay_templates_total", "Block templates published."),
+		credited:   counter("assay_credited_difficulty_total", "Difficulty of the accepted shares."),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "assay_templates_refused_total", Help: "Block templates refused, by reason.", ConstLabels: labels,
 		}, []string{"reason"}),
@@ -40,8 +49,8 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 			Name: "assay_share_seconds", Help: "Time from a share's arrival to its verdict.", ConstLabels: labels,
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
-		height:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "assay_template_height", Help: "Height of the newest template.", ConstLabels: labels}),
-		difficulty: prometheus.NewGauge(prometheus.GaugeOpts{Name: "assay_network_difficulty", Help: "Network difficulty of the newest template.", ConstLabels: labels}),
+		height:     gauge("assay_template_height", "Height of the newest template."),
+		difficulty: gauge("assay_network_difficulty", "Network difficulty of the newest template."),
 	}
 	if reg == nil {
 		return m
@@ -53,7 +62,7 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 		cache("assay_address_cache_hits_total", "Logins whose address was known.", func() float64 { hits, _ := addresses.Stats(); return float64(hits) }),
 		cache("assay_address_cache_misses_total", "Logins whose address had to be parsed.", func() float64 { _, misses := addresses.Stats(); return float64(misses) }),
 	)
-	reg.MustRegister(m.found, m.won, m.lost, m.templates, m.credited, m.refusals, m.latency, m.height, m.difficulty,
+	reg.MustRegister(m.found, m.won, m.lost, m.shed, m.unanswered, m.waiting, m.watched, m.templates, m.credited, m.refusals, m.latency, m.height, m.difficulty,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "assay_template_age_seconds", Help: "Age of the newest template; -1 while there is none.", ConstLabels: labels,
 		}, func() float64 {

@@ -49,7 +49,8 @@ type Block struct {
 // Blocks submits blocks.
 type Blocks interface {
 	// Submit offers the block to every daemon and returns once one has
-	// accepted it, all have rejected it, or ctx has ended.
+	// accepted it, all have rejected it, or ctx has ended. The error wraps
+	// ErrUnknownFate when none gave a definite answer.
 	Submit(ctx context.Context, id [32]byte, block []byte) (daemon string, err error)
 }
 
@@ -68,8 +69,8 @@ type Chain interface {
 type Verifier interface{ Submit(*verify.Share) }
 
 // Config of a Pool. Every interface is required, but for Seeds and Chain where
-// the coin has no algorithm that needs a seed. Zero values take the defaults
-// named.
+// the coin has no algorithm that needs a seed, and Fates, without which a block
+// of unknown fate counts as rejected. Zero values take the defaults named.
 type Config struct {
 	Name   string
 	Coin   *coin.Profile
@@ -77,6 +78,7 @@ type Config struct {
 
 	Ledger   Ledger
 	Blocks   Blocks
+	Fates    Fates
 	Seeds    Seeds
 	Chain    Chain
 	Verifier Verifier
@@ -89,6 +91,8 @@ type Config struct {
 	SeedWait       time.Duration // longest wait for a cache before a template is given up; 2 min
 	SubmitTimeout  time.Duration // longest effort to place a block; 30 s
 	Submissions    int           // blocks on their way at once; 16
+	FoundBlocks    int           // blocks that wait to be on their way; 1024
+	FateTimeout    time.Duration // how long the chain is asked for a block nobody answered for; 10 min
 	Addresses      int           // cached address checks; 65536
 
 	Log        *slog.Logger
@@ -106,10 +110,13 @@ type Pool struct {
 	subs      []func(*job.Template) // immutable once the first offer comes
 	seeds     seedBook              // owned by Accept's goroutine
 
-	submissions chan struct{} // a token for each block on its way
-	inflight    sync.WaitGroup
-	ctx         context.Context // ends submissions that outlive Close's patience
-	cancel      context.CancelFunc
+	finds     finds
+	watched   chan struct{}   // a token for each block whose fate is not known
+	inflight  sync.WaitGroup  // found blocks that are not settled, placers and watches
+	closing   context.Context // ends with Close: no fate is waited for any more
+	closeSoon context.CancelFunc
+	ctx       context.Context // ends submissions that outlive Close's patience
+	cancel    context.CancelFunc
 }
 
 // Defaults of Config: eight jobs and templates are what MoneroOcean's pool
@@ -117,7 +124,10 @@ type Pool struct {
 // which a template is not worth anybody's power; a slow machine fills a cache
 // in seconds, so two minutes mean that it never will; a block that has not been
 // placed within 30 s has been overtaken; real chains have one block on its way,
-// a regtest chain at difficulty 1 one in every share; 65,536 wallets, at about
+// a regtest chain at difficulty 1 one in every share, of which 1,024 (2 MB at
+// Monero's usual 50 transactions) is what daemons that hang make wait in the
+// worst second; a daemon that is not back after ten minutes is not coming back
+// soon, and what the chain has five blocks later it keeps; 65,536 wallets, at about
 // 300 bytes, are more than any one pool has had.
 const (
 	DefaultJobsPerSession = 8
@@ -126,6 +136,8 @@ const (
 	DefaultSeedWait       = 2 * time.Minute
 	DefaultSubmitTimeout  = 30 * time.Second
 	DefaultSubmissions    = 16
+	DefaultFoundBlocks    = 1024
+	DefaultFateTimeout    = 10 * time.Minute
 	DefaultAddresses      = 65536
 )
 
@@ -136,6 +148,8 @@ func (c *Config) setDefaults() {
 	orDefault(&c.SeedWait, DefaultSeedWait)
 	orDefault(&c.SubmitTimeout, DefaultSubmitTimeout)
 	orDefault(&c.Submissions, DefaultSubmissions)
+	orDefault(&c.FoundBlocks, DefaultFoundBlocks)
+	orDefault(&c.FateTimeout, DefaultFateTimeout)
 	orDefault(&c.Addresses, DefaultAddresses)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -163,9 +177,10 @@ func New(cfg Config) (*Pool, error) {
 		board: job.NewBoard(job.BoardConfig{
 			Keep: cfg.Templates, Grace: cfg.StaleGrace, MaxAge: cfg.TemplateMaxAge,
 		}),
-		submissions: make(chan struct{}, cfg.Submissions),
+		watched: make(chan struct{}, maxWatched),
 	}
 	p.metrics = newMetrics(cfg.Registerer, cfg.Name, p.board, addresses)
+	p.closing, p.closeSoon = context.WithCancel(context.Background())
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
 }
@@ -194,8 +209,10 @@ func (p *Pool) NewWindow() job.Window {
 func (p *Pool) Subscribe(f func(*job.Template)) { p.subs = append(p.subs, f) }
 
 // Close waits for blocks on their way, at most until ctx ends, and ends them
-// then. Shares must have stopped before.
+// then. Blocks of unknown fate are asked for once more and settled. Shares must
+// have stopped before.
 func (p *Pool) Close(ctx context.Context) {
+	p.closeSoon()
 	done := make(chan struct{})
 	go func() { p.inflight.Wait(); close(done) }()
 	select {

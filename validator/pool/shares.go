@@ -1,8 +1,6 @@
 package pool
 
 import (
-	"context"
-	"encoding/hex"
 	"time"
 
 	"github.com/assay-pool/assay/validator"
@@ -36,42 +34,4 @@ func (p *Pool) Judged(s *verify.Share) {
 	}
 	p.metrics.judged(s)
 	s.Origin.Reply(s)
-}
-
-// found cuts the round and sends the block on its way. It waits only when
-// Submissions blocks are on their way already: then a block is worth more than
-// the hashes of the worker that waits.
-func (p *Pool) found(s *verify.Share, now time.Time) {
-	id, block := verify.Block(s)
-	b := Block{
-		ID: id, Height: s.Template.Height, Difficulty: s.Template.Difficulty.String(),
-		Reward: s.Template.Reward, Wallet: s.Wallet, Worker: s.Worker, Time: now,
-	}
-	pending := p.cfg.Ledger.Found(b)
-	p.metrics.found.Inc()
-	p.submissions <- struct{}{}
-	p.inflight.Add(1)
-	go func() {
-		defer p.inflight.Done()
-		defer func() { <-p.submissions }()
-		p.place(b, block, pending)
-	}()
-}
-
-// place submits a block and settles its round.
-func (p *Pool) place(b Block, block []byte, pending Pending) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.SubmitTimeout)
-	defer cancel()
-	id := hex.EncodeToString(b.ID[:])
-	daemon, err := p.cfg.Blocks.Submit(ctx, b.ID, block)
-	if err != nil {
-		p.metrics.lost.Inc()
-		// The block's bytes are logged: an operator can still submit them.
-		p.log.Error("block not accepted", "height", b.Height, "id", id, "err", err, "block", hex.EncodeToString(block))
-		pending.Rejected(err.Error())
-		return
-	}
-	p.metrics.won.Inc()
-	p.log.Info("block accepted", "height", b.Height, "id", id, "daemon", daemon, "worker", b.Worker)
-	pending.Accepted(daemon)
 }

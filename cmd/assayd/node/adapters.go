@@ -34,17 +34,37 @@ func (b books) Found(f pool.Block) pool.Pending {
 // chain is a daemon client as a pool sees it.
 type chain struct{ *daemon.Client }
 
+// Submit gives the daemon that has the block on its main chain. A block that
+// every daemon has beside its main chain only (they kept it because a rival
+// came first) is taken, but pays nothing unless the chain turns to it: it closes
+// no round, so that a round is never paid by a rival's block. The log has its id.
 func (c chain) Submit(ctx context.Context, id [32]byte, block []byte) (string, error) {
 	outcome := c.Client.Submit(ctx, id, block)
 	switch {
 	case outcome.Alternative:
-		// A daemon keeps a block that came second, but it pays nothing, so it
-		// closes no round. Should the chain turn to it after all, the log has its id.
-		return "", fmt.Errorf("%s has another block of that height on its main chain", outcome.Daemon)
+		return "", beside(outcome.Daemon)
 	case outcome.Accepted:
 		return outcome.Daemon, nil
+	case outcome.Unreachable:
+		return "", fmt.Errorf("%w: %s", pool.ErrUnknownFate, outcome.Detail)
 	}
-	return "", fmt.Errorf("%v", outcome)
+	return "", fmt.Errorf("%s: %s", outcome.Daemon, outcome.Detail)
+}
+
+// OnChain implements pool.Fates.
+func (c chain) OnChain(ctx context.Context, id [32]byte) (string, error) {
+	header, err := c.HeaderByID(ctx, id)
+	switch {
+	case err != nil:
+		return "", err
+	case header.Orphan:
+		return "", beside(header.Daemon)
+	}
+	return header.Daemon, nil
+}
+
+func beside(daemon string) error {
+	return fmt.Errorf("%s has another block of that height on its main chain", daemon)
 }
 
 func (c chain) BlockID(ctx context.Context, height uint64) ([32]byte, error) {

@@ -52,7 +52,7 @@ func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, erro
 	}
 	p.pool, err = pool.New(pool.Config{
 		Name: cfg.Name, Coin: profile, Prefix: p.ledger.NodePrefix(),
-		Ledger: books{p.ledger}, Blocks: chain{p.daemons}, Chain: chain{p.daemons},
+		Ledger: books{p.ledger}, Blocks: chain{p.daemons}, Fates: chain{p.daemons}, Chain: chain{p.daemons},
 		Seeds: n.epochs, Verifier: n.verify,
 		JobsPerSession: cfg.Jobs, Templates: cfg.Templates, StaleGrace: cfg.StaleGrace,
 		TemplateMaxAge: cfg.TemplateMaxAge, SubmitTimeout: cfg.SubmitTimeout,
