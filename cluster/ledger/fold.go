@@ -6,7 +6,7 @@ const (
 	// refused for want of it.
 	foldPart = 4
 	// foldSteps bounds the cells one call looks at: the event loops wait for the
-	// lock it holds. 64 are about 20 µs, and enough for a pass over a full queue
+	// lock it holds. 64 are about 10 µs, and enough for a pass over a full queue
 	// to end while a sixteenth of its last quarter fills.
 	foldSteps = 64
 )
