@@ -12,8 +12,6 @@ type program struct{}
 
 func newProgram(algo.ID, uint64, Kernel, bool) (*program, error) { return nil, ErrNoCgo }
 
-func (*program) compiled() bool { return false }
-
 func (*program) free() {}
 
 func padSize(algo.ID) int { return 0 }
