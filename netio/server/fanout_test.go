@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/assay-pool/assay/validator"
 )
 
 // onLoop runs f on the loop of a session that is logged in, and waits.
@@ -175,6 +178,61 @@ func TestDeferredJobComes(t *testing.T) {
 	r.offer(false)
 	if j := c.next(); j.Method != "job" || c.job.JobID == old {
 		t.Fatalf("no job: %s", j.line)
+	}
+}
+
+// TestDeferredDifficultyComes: a miner whose difficulty changed while it read
+// nothing is told once it reads again, also if there is no new template.
+func TestDeferredDifficultyComes(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Loops, c.SweepInterval, c.StallTimeout = 1, 10*time.Millisecond, time.Hour
+		c.SendBuffer, c.OutboundLimit, c.InflightSession = 4096, 1<<30, 1000
+		c.Ports[0].FixedDifficulty = false
+	})
+	r.offer(false)
+	c := r.dial()
+	_ = c.conn.(*net.TCPConn).SetReadBuffer(4096)
+	c.login(r, "")
+	old := c.job
+	r.verifier.set(validator.Accepted, true)
+	for n := range uint32(2 * flood) {
+		c.submit(n, 10_000)
+	}
+	r.eventually("all held", func() bool { return r.verifier.count() == 2*flood })
+	// Answers wait for a miner that reads none; then its shares are judged.
+	lines := bytes.Repeat([]byte(`{"id":"0123456789012345678901234567890123456789","method":"keepalived"}`+"\n"), 400)
+	sent := 0
+	r.eventually("answers wait", func() bool {
+		c.write(lines)
+		sent += 400
+		waiting := 0
+		l := r.server.allLoops()[0]
+		r.onLoop(l, func() { waiting = l.head.conn.OutboundBuffered() })
+		return waiting > 0
+	})
+	r.verifier.release(validator.Accepted)
+	r.eventually("all is answered", func() bool {
+		left := 0
+		l := r.server.allLoops()[0]
+		r.onLoop(l, func() { left = l.inflight })
+		return left == 0
+	})
+	if r.metric("assay_jobs_deferred_total") == 0 {
+		t.Fatal("no job was put off")
+	}
+	for range sent + 2*flood {
+		if a := c.next(); a.Method == "job" {
+			t.Fatalf("a job between the answers: %s", a.line)
+		}
+	}
+	if j := c.next(); j.Method != "job" || c.job.Target == old.Target {
+		t.Fatalf("no harder job: %s", j.line)
+	}
+	c.submit(1000, 10_000)
+	c.refused("Low difficulty share")
+	c.send(`{"id":1,"method":"keepalived"}`)
+	if a := c.next(); a.Method == "job" {
+		t.Fatalf("a second job: %s", a.line)
 	}
 }
 

@@ -92,17 +92,21 @@ func (s *session) getJob(r *stratum.Request) {
 	l.out = stratum.AppendJobResult(l.out, &r.ID, s.id[:], wire)
 }
 
-// cut makes the session's next job. Its difficulty is never above the
+// jobDifficulty is that of a job on the template. It is never above the
 // network's: between the two a miner would throw blocks away.
-func (l *loop) cut(s *session, t *job.Template) *stratum.Job {
-	difficulty := s.difficulty
+func (s *session) jobDifficulty(t *job.Template) uint64 {
 	if t.Difficulty.Hi == 0 {
-		difficulty = min(difficulty, t.Difficulty.Lo)
+		return min(s.difficulty, t.Difficulty.Lo)
 	}
+	return s.difficulty
+}
+
+// cut makes the session's next job.
+func (l *loop) cut(s *session, t *job.Template) *stratum.Job {
 	s.jobAt = l.server.clock()
 	s.owed = false
 	l.server.metrics.jobs.Inc()
-	return l.encode(s, s.window.Cut(t, difficulty))
+	return l.encode(s, s.window.Cut(t, s.jobDifficulty(t)))
 }
 
 // encode lays a job out for the wire, in the loop's own buffers: it is to be

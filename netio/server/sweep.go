@@ -1,6 +1,10 @@
 package server
 
-import "time"
+import (
+	"time"
+
+	"github.com/assay-pool/assay/validator/job"
+)
 
 // sweepWalk is a loop's regular look at all its sessions.
 type sweepWalk struct {
@@ -65,9 +69,17 @@ func (l *loop) sweepOne(s *session, now int64) {
 	case time.Duration(now-s.seen) > cfg.IdleTimeout:
 		s.close(closedIdle)
 	case template == nil || waiting > 0:
-	case s.owed && s.window.Latest().Template != template:
+	case s.owed && s.outdated(template):
 		l.push(s, template)
 	default:
 		l.retarget(s)
 	}
+}
+
+// outdated reports whether a new job would differ from the session's latest by
+// more than its number: by its template, or by a difficulty that was changed
+// while the job to tell it could not be sent.
+func (s *session) outdated(t *job.Template) bool {
+	latest := s.window.Latest()
+	return latest.Template != t || latest.Difficulty != s.jobDifficulty(t)
 }
