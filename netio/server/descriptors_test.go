@@ -11,9 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/assay-pool/assay/validator/coin"
-	"github.com/assay-pool/assay/validator/pool"
 )
 
 func TestConnsWithin(t *testing.T) {
@@ -69,24 +66,8 @@ func TestDescriptorsRunOut(t *testing.T) {
 
 // exhaustDescriptors is the child; it prints the server's error.
 func exhaustDescriptors() int {
-	profile, err := coin.Lookup("monero")
+	s, err := startAlone(Config{})
 	if err != nil {
-		fmt.Println(err)
-		return 2
-	}
-	p, err := pool.New(pool.Config{
-		Name: "test", Coin: profile, Ledger: &ledger{}, Blocks: blocks{}, Verifier: &verifier{}, Addresses: 16,
-	})
-	if err != nil {
-		fmt.Println(err)
-		return 2
-	}
-	s, err := New(Config{Ports: []Port{{Addr: "127.0.0.1:0", Pool: p}}})
-	if err != nil {
-		fmt.Println(err)
-		return 2
-	}
-	if err := s.Start(); err != nil {
 		fmt.Println(err)
 		return 2
 	}

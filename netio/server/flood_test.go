@@ -131,25 +131,12 @@ func serveFloodErr(loops string) error {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return err
 	}
-	profile, err := coin.Lookup("monero")
-	if err != nil {
-		return err
-	}
-	p, err := pool.New(pool.Config{
-		Name: "test", Coin: profile, Ledger: &ledger{}, Blocks: blocks{}, Verifier: &verifier{}, Addresses: 16,
-	})
-	if err != nil {
-		return err
-	}
-	cfg := Config{Ports: []Port{{Addr: "127.0.0.1:0", Pool: p}}, LoginTimeout: time.Hour}
+	cfg := Config{LoginTimeout: time.Hour}
 	if _, err := fmt.Sscan(loops, &cfg.Loops); err != nil {
 		return err
 	}
-	s, err := New(cfg)
+	s, err := startAlone(cfg)
 	if err != nil {
-		return err
-	}
-	if err := s.Start(); err != nil {
 		return err
 	}
 	defer s.Stop()
@@ -198,4 +185,24 @@ func serveFloodErr(loops string) error {
 	fmt.Printf("refused %d\n", floodSize-kept())
 	_, _ = io.Copy(io.Discard, stdin)
 	return s.Err()
+}
+
+// startAlone starts a server with a pool that has no work, outside of a test.
+func startAlone(cfg Config) (*Server, error) {
+	profile, err := coin.Lookup("monero")
+	if err != nil {
+		return nil, err
+	}
+	p, err := pool.New(pool.Config{
+		Name: "test", Coin: profile, Ledger: &ledger{}, Blocks: blocks{}, Verifier: &verifier{}, Addresses: 16,
+	})
+	if err != nil {
+		return nil, err
+	}
+	cfg.Ports = []Port{{Addr: "127.0.0.1:0", Pool: p}}
+	s, err := New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Start()
 }
