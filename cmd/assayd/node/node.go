@@ -314,9 +314,7 @@ func (n *Node) Stop() error {
 	if n.admin != nil {
 		note("close the admin port", n.stopAdmin())
 	}
-	if n.epochs != nil {
-		n.epochs.Close()
-	}
+	n.closeEpochs()
 	if n.store != nil {
 		n.store.Close()
 	}
@@ -325,6 +323,25 @@ func (n *Node) Stop() error {
 	}
 	return errors.Join(errs...)
 }
+
+// closeEpochs frees RandomX's memory. A cache that is being filled cannot be
+// interrupted, and at low priority on a busy machine it takes long: then the
+// memory goes with the process.
+func (n *Node) closeEpochs() {
+	if n.epochs == nil {
+		return
+	}
+	closed := make(chan struct{})
+	go func() { n.epochs.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(epochsGrace):
+		n.log.Info("a RandomX cache is still being filled; its memory goes with the process")
+	}
+}
+
+// epochsGrace is twice what filling a cache takes on an idle machine.
+const epochsGrace = time.Second
 
 // stopPools lets blocks reach their daemons and writes the books, all pools at
 // once: the time is for all of them.
