@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -102,5 +104,26 @@ func TestStopWithHungDaemon(t *testing.T) {
 	b := openBooks(t, redis.URL(), "default")
 	if got := b.sum()[""].Hashes; got != 1 {
 		t.Errorf("Redis has %d hashes, the miner was told of 1", got)
+	}
+}
+
+// TestPrivateRedisStartTimeout: a private redis-server that does not come up is
+// given up after the time the flag says.
+func TestPrivateRedisStartTimeout(t *testing.T) {
+	dir := shortDir(t)
+	deaf := filepath.Join(dir, "deaf-redis")
+	if err := os.WriteFile(deaf, []byte("#!/bin/sh\nexec sleep 600\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	n := beginNode(t, filepath.Join(dir, "data"), "--daemon", "http://127.0.0.1:1", "--listen", "127.0.0.1:0,diff=2",
+		"--redis-server", deaf, "--redis-start-timeout", "1s")
+	n.logs("within 1s (--redis-start-timeout)")
+	select {
+	case <-n.done:
+	case <-time.After(patience):
+		t.Fatal("the node goes on without its Redis")
+	}
+	if n.err == nil {
+		t.Error("the node ended with exit 0")
 	}
 }
