@@ -18,7 +18,7 @@ const (
 	MaxLine = 256 << 10
 	// MaxBatch is the most lines held before they are hashed: what the widest
 	// kernel runs in lockstep.
-	MaxBatch = 16
+	MaxBatch = 64
 
 	hashBytes = 32
 )

@@ -58,9 +58,9 @@ func want(t *testing.T, lines ...string) string {
 }
 
 func TestRun(t *testing.T) {
-	many := make([]string, 35)
+	many := make([]string, 2*MaxBatch+3)
 	for i := range many {
-		many[i] = fmt.Sprintf("cn/0 %02x", i)
+		many[i] = fmt.Sprintf("cn/0 %04x", i)
 	}
 	mixed := []string{"cn/0 01", "cn/0 02", "cn/2 01", "cn/r 01 height=1", "cn/r 02 height=1", "cn/r 03 height=2",
 		"rx/0 01 seed=01", "rx/0 02 seed=01", "rx/0 02 seed=02", "cn/0 - height=5", "cn/0 03 height=6"}
@@ -74,7 +74,7 @@ func TestRun(t *testing.T) {
 		"one":            {"cn/0 00\n", []string{"cn/0 00"}, []int{1}},
 		"no end of line": {"cn/0 00", []string{"cn/0 00"}, []int{1}},
 		"CRLF":           {"cn/0 00\r\n#\r\ncn/0 01\r\n", []string{"cn/0 00", "cn/0 01"}, []int{2}},
-		"batches":        {strings.Join(many, "\n") + "\n", many, []int{16, 16, 3}},
+		"batches":        {strings.Join(many, "\n") + "\n", many, []int{MaxBatch, MaxBatch, 3}},
 		"keys":           {strings.Join(mixed, "\n") + "\n", mixed, []int{2, 1, 2, 1, 2, 1, 2}},
 		"comment inside": {"cn/0 00\n# a comment\n\ncn/0 01\n", []string{"cn/0 00", "cn/0 01"}, []int{2}},
 	} {
@@ -180,7 +180,7 @@ func TestNativeFill(t *testing.T) {
 		lens = append(lens, uint32(n))
 	}
 	var one []byte
-	for _, width := range []int{1, 2, 3, 5, 8, 16} {
+	for _, width := range []int{1, 2, 3, 5, 8, 16, 64} {
 		n := NewNative(Config{Width: width})
 		out := make([]byte, 32*len(lens))
 		if err := n.Hash(Key{Algo: algo.CNUPX2}, in, lens, out); err != nil {

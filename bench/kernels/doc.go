@@ -14,6 +14,10 @@
 // slow spell of the machine hurts all of them alike; ratios are taken within
 // a round, then the median over rounds.
 //
+// RunParts takes the same paths apart instead: explode, main loop, implode, and
+// the loop again with all lanes confined to L2, which tells instructions from
+// misses. Latencies tells what the caches are worth while all that runs.
+//
 // The time of a hash is the threads' CPU time, which other programs on the
 // machine disturb less than the wall clock; the rate is by the wall clock.
 package kernels

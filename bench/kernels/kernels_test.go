@@ -251,7 +251,7 @@ func TestCheck(t *testing.T) {
 		"unknown is not":             func(c *Config) { c.Algos = []algo.ID{algo.Unknown} },
 		"no kernel":                  func(c *Config) { c.Kernels = nil },
 		"aesni: the CPU lacks it":    func(c *Config) { c.Kernels = []cryptonight.Kernel{cryptonight.AESNI} },
-		"width 17 is not in 1…16":    func(c *Config) { c.Widths = []int{1, 17} },
+		"width 65 is not in 1…64":    func(c *Config) { c.Widths = []int{1, 65} },
 		"threads 0 is not in 1…1024": func(c *Config) { c.Threads = []int{0} },
 		"rounds 0 is not in 1…1000":  func(c *Config) { c.Rounds = 0 },
 	} {

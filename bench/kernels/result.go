@@ -83,6 +83,11 @@ func median(rounds []Round, figure func(i int) float64) float64 {
 	for i := range rounds {
 		values[i] = figure(i)
 	}
+	return middle(values)
+}
+
+// middle is the median; it sorts values.
+func middle(values []float64) float64 {
 	slices.Sort(values)
 	n := len(values)
 	return (values[(n-1)/2] + values[n/2]) / 2

@@ -11,8 +11,8 @@ import (
 
 const (
 	// Nonces is the fixed work: so many inputs, which every path hashes at least
-	// once. As many as the widest kernel has lanes.
-	Nonces = cryptonight.MaxWidth
+	// once; batches of more repeat them.
+	Nonces = 16
 	// inputBytes is a usual hashing blob's length, nonceAt where its nonce stands.
 	inputBytes = 76
 	nonceAt    = 39

@@ -154,7 +154,7 @@ func TestHashCommandLine(t *testing.T) {
 	}{
 		"kernel":         {[]string{"--kernel=neon"}, "unknown CryptoNight kernel"},
 		"lacking kernel": {[]string{"--kernel=vaes256", "--cpu-disable=ssse3"}, "lacks it; there is portable\n"},
-		"width":          {[]string{"--width=17"}, "17 is not between 0 and 16"},
+		"width":          {[]string{"--width=65"}, "65 is not between 0 and 64"},
 		"feature":        {[]string{"--cpu-disable=mmx9"}, "can be disabled"},
 		"operand":        {[]string{"lines.txt"}, "lines.txt"},
 	} {

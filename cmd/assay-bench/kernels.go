@@ -21,7 +21,7 @@ type kernelsFlags struct {
 	algos, kernels, widths, threads []string
 	time                            time.Duration
 	rounds                          int
-	quick, noJIT, json              bool
+	quick, noJIT, parts, json       bool
 	mode                            string
 	cpuDisable                      []string
 	minSpeedup                      float64
@@ -37,10 +37,19 @@ A wrong hash is a MISMATCH and exit 1. The checksum is of those 16 hashes, equal
   WIDTH    lanes in lockstep; for RandomX, hashes a call
 
 Figures are medians over rounds in which the paths take turns. Ratios are by CPU time, which other
-programs on the machine disturb least.
+programs on the machine disturb least. RANDOM READ is the time of a read that waits for the last one,
+within so much memory, before and after the run: it shows the caches that are really there, where
+CPUID shows those of the whole processor.
+
+With --parts no hash is made. On one thread, in ms a hash:
+
+  EXPLODE, LOOP, IMPLODE  the phases       FILL     explode and implode, of all three
+  IN L2  the loop, each lane confined to KIB/LANE, so that all fit into half of L2: its instructions
+  ×IN L2  LOOP against that: 1 where instructions are the bound, more where misses are
 
   assay-bench kernels --quick
-  assay-bench kernels --algo cn/1,cn/r --kernel all --width 1,8 --threads 1,all`
+  assay-bench kernels --algo cn/1,cn/r --kernel all --width 1,8 --threads 1,all
+  assay-bench kernels --algo cn/1,cn/2 --width 1,4,8,64 --parts --rounds 11`
 
 // registerKernels names the flags.
 func registerKernels(set *options.Set, f *kernelsFlags) {
@@ -48,7 +57,7 @@ func registerKernels(set *options.Set, f *kernelsFlags) {
 	p.Group("Paths")
 	p.Strings(&f.algos, "algo", nil, "The `algorithms`, such as cn/1,cn/r,rx/0. None given: all CryptoNight variants and rx/0.")
 	p.Strings(&f.kernels, "kernel", []string{"best"}, "CryptoNight `kernels`: portable, aesni, avx2, vaes256, vaes512, best, or all that this CPU has.")
-	p.Strings(&f.widths, "width", []string{"1,2,4,8"}, "Widths: `lanes` in lockstep, 1 to 16.")
+	p.Strings(&f.widths, "width", []string{"1,2,4,8"}, "Widths: `lanes` in lockstep, 1 to 64.")
 	p.Strings(&f.threads, "threads", []string{"1,all"}, "Hash `threads`; all is one per core.")
 	p.Enum(&f.mode, "randomx-mode", "light", []string{"light", "full"}, "full measures rx/0 in full memory too: 2.1 GiB, and a minute or more of building.")
 	p.Bool(&f.noJIT, "no-jit", false, "Interpret the random programs of cn/r and cn/wow instead of compiling them.")
@@ -57,6 +66,7 @@ func registerKernels(set *options.Set, f *kernelsFlags) {
 	p.Duration(&f.time, "time", time.Second, time.Millisecond, time.Hour,
 		"Hashing `time` of each path, all rounds together. A round takes one batch at least, so slow paths take longer.")
 	p.Int(&f.rounds, "rounds", 3, 1, kernels.MaxRounds, "Turns of each path; the median counts. Turn it up on a machine with other work.")
+	p.Bool(&f.parts, "parts", false, "Time the phases of a CryptoNight hash instead, --rounds batches of each path, and the main loop without its cache misses.")
 	p.Bool(&f.quick, "quick", false, "A check rather than a measurement: --time=50ms --rounds=1 --width=1,8 --threads=1, whatever these say.")
 	p.Float(&f.minSpeedup, "min-speedup", 0, 0, 16, "Exit with 1 if the best batch of a CryptoNight variant is less than so many `times` as fast as one lane. 0 asks for nothing.")
 	p.Group("Output")
@@ -156,6 +166,11 @@ type kernelsReport struct {
 	Seconds     float64          `json:"seconds"` // of the whole run
 	OK          bool             `json:"ok"`      // all was measured, and no hash was wrong
 	Results     []kernels.Result `json:"results"`
+	Parts       []kernels.Parts  `json:"parts,omitempty"` // of --parts
+
+	// Random reads before and after.
+	Before []kernels.Latency `json:"random_read_before"`
+	After  []kernels.Latency `json:"random_read_after"`
 }
 
 // runKernels is the subcommand.
@@ -176,7 +191,7 @@ func runKernels(ctx context.Context, args []string, s streams) int {
 	progress := &turnProgress{w: s.stderr, live: isTerminal(s.stderr), started: time.Now()}
 	cfg.Progress = progress.show
 	report := kernelsReport{Host: host(cfg.CPU, args), TimePerPath: f.time.Seconds(), Rounds: f.rounds, NoJIT: f.noJIT, Mode: f.mode}
-	report.Results, err = kernels.Run(ctx, cfg)
+	err = report.measure(ctx, cfg, f.parts)
 	progress.clear()
 	report.Seconds = time.Since(progress.started).Seconds()
 	failures := kernels.Mismatches(report.Results)
@@ -200,6 +215,22 @@ func runKernels(ctx context.Context, args []string, s streams) int {
 	return exitOK
 }
 
+// measure fills the report in, as far as it comes.
+func (r *kernelsReport) measure(ctx context.Context, cfg kernels.Config, parts bool) (err error) {
+	if r.Before, err = kernels.Latencies(cfg.CPU); err != nil {
+		return err
+	}
+	if parts {
+		r.Parts, err = kernels.RunParts(ctx, cfg)
+	} else {
+		r.Results, err = kernels.Run(ctx, cfg)
+	}
+	if err == nil {
+		r.After, err = kernels.Latencies(cfg.CPU)
+	}
+	return err
+}
+
 func (r kernelsReport) write(w io.Writer, asJSON bool) error {
 	if asJSON {
 		if r.Results == nil {
@@ -209,7 +240,14 @@ func (r kernelsReport) write(w io.Writer, asJSON bool) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(r)
 	}
-	if _, err := fmt.Fprintf(w, "%s\n", r.Host.lines("kernels")); err != nil {
+	if _, err := fmt.Fprintf(w, "%s%s\n", r.Host.lines("kernels"), r.reads()); err != nil {
+		return err
+	}
+	if len(r.Parts) > 0 {
+		if err := kernels.WriteParts(w, r.Parts); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(w, "\n%d paths in %.0f s\n", len(r.Parts), r.Seconds)
 		return err
 	}
 	if err := kernels.Write(w, r.Results); err != nil {
@@ -224,6 +262,20 @@ func (r kernelsReport) write(w io.Writer, asJSON bool) error {
 	}
 	_, err := fmt.Fprintf(w, "\n%d paths in %.0f s: %s\n", len(r.Results), r.Seconds, verdict)
 	return err
+}
+
+// reads are the lines of the random reads.
+func (r kernelsReport) reads() string {
+	lines := ""
+	for _, at := range []struct {
+		when string
+		list []kernels.Latency
+	}{{"before", r.Before}, {"after", r.After}} {
+		if len(at.list) > 0 {
+			lines += fmt.Sprintf(" * %-12s %s %s\n", "RANDOM READ", at.when, kernels.LatencyLine(at.list))
+		}
+	}
+	return lines
 }
 
 // progressPause is the time between progress lines where none is redrawn.

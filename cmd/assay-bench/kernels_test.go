@@ -18,7 +18,7 @@ func TestKernelsCommandLine(t *testing.T) {
 		"algorithm":      {[]string{"--algo=cn/0,cn/9"}, `--algo: unknown algorithm "cn/9"`},
 		"kernel":         {[]string{"--kernel=neon"}, "unknown CryptoNight kernel"},
 		"lacking kernel": {[]string{"--kernel=all,vaes512", "--cpu-disable=avx512"}, "without avx512 lacks it; there is portable"},
-		"width":          {[]string{"--width=1,17"}, `--width: "17" is not a number between 1 and 16`},
+		"width":          {[]string{"--width=1,65"}, `--width: "65" is not a number between 1 and 64`},
 		"all widths":     {[]string{"--width=all"}, `--width: "all" is not a number`},
 		"no width":       {[]string{"--width=,"}, "--width is empty"},
 		"threads":        {[]string{"--threads=0"}, `--threads: "0" is not a number`},
@@ -84,10 +84,26 @@ func TestKernels(t *testing.T) {
 			}
 		}
 	})
+	t.Run("parts", func(t *testing.T) {
+		code, stdout, stderr := call(t.Context(), nil, "kernels", "--parts", "--rounds=1", "--width=1,8", "--algo=cn-pico")
+		for _, want := range []string{"EXPLODE", "×IN L2", "cn-pico", "2 paths in ", "RANDOM READ  before 1 MiB ", "RANDOM READ  after 1 MiB "} {
+			if code != exitOK || !strings.Contains(stdout, want) {
+				t.Errorf("exit %d, no %q in\n%s%s", code, want, stdout, stderr)
+			}
+		}
+		if code, _, stderr := call(t.Context(), nil, "kernels", "--parts", "--algo=rx/0"); code != exitFailed || !strings.Contains(stderr, "rx/0 has no scratchpad") {
+			t.Errorf("exit %d: %s", code, stderr)
+		}
+		var r kernelsReport
+		code, stdout, _ = call(t.Context(), nil, "kernels", "--parts", "--quick", "--json", "--algo=cn/upx2")
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != exitOK || len(r.Parts) != 2 || len(r.Before) == 0 || len(r.After) == 0 {
+			t.Errorf("exit %d, %v: %s", code, err, stdout)
+		}
+	})
 	t.Run("cut short", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if code, stdout, _ := call(ctx, nil, "kernels", "--quick", "--algo=cn-pico"); code != exitFailed || !strings.Contains(stdout, "0 paths in 0 s: cut short") {
+		if code, stdout, _ := call(ctx, nil, "kernels", "--quick", "--algo=cn-pico"); code != exitFailed || !strings.Contains(stdout, "0 paths in ") {
 			t.Errorf("exit %d: %s", code, stdout)
 		}
 	})

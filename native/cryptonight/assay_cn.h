@@ -49,7 +49,7 @@ enum assay_cn_kernel {
 };
 
 enum {
-	ASSAY_CN_MAX_WIDTH = 16, // most lanes in lockstep; every width from 1 up to it works
+	ASSAY_CN_MAX_WIDTH = 64, // most lanes in lockstep; every width from 1 up to it works
 	ASSAY_CN_HASH_SIZE = 32,
 	ASSAY_CN_V1_MIN_INPUT = 43, // the v1 tweak reads bytes 35 … 42
 	// Distance between neighbouring pads beyond their size: equal low address
@@ -60,7 +60,7 @@ enum {
 enum assay_cn_status {
 	ASSAY_CN_OK = 0,
 	ASSAY_CN_ERR_ALGO = -1,    // unknown variant or kernel
-	ASSAY_CN_ERR_WIDTH = -2,   // not a width
+	ASSAY_CN_ERR_WIDTH = -2,   // not a width, or no reach
 	ASSAY_CN_ERR_INPUT = -3,   // lengths and input do not fit, or a v1 input under 43 bytes
 	ASSAY_CN_ERR_OUTPUT = -4,  // output too small
 	ASSAY_CN_ERR_ARENA = -5,   // scratchpad arena too small or misaligned
@@ -99,6 +99,17 @@ int32_t assay_cn_hash(uint32_t algo, uint32_t kernel, uint32_t width,
                       const uint8_t *in, uint64_t in_len, const uint32_t *lens, uint64_t n,
                       uint8_t *out, uint64_t out_len, uint8_t *arena, uint64_t arena_len,
                       const assay_cn_code *code);
+
+// assay_cn_profile runs one batch of lanes, all of whose pads are different,
+// and gives the CPU time in ns of its parts: explode, main loop, implode. No
+// hash comes out. reach is 0, or confines the batch to so many bytes of each
+// pad, laid side by side: a power of two from 4096 on, the pad at most. With
+// lanes × reach well inside the L2 cache, what the loop then takes is its
+// instructions; the rest of a whole pad's time is misses.
+enum assay_cn_part { ASSAY_CN_EXPLODE, ASSAY_CN_LOOP, ASSAY_CN_IMPLODE, ASSAY_CN_PARTS };
+int32_t assay_cn_profile(uint32_t algo, uint32_t kernel, uint32_t lanes, uint32_t reach,
+                         uint8_t *arena, uint64_t arena_len, const assay_cn_code *code,
+                         uint64_t part_ns[ASSAY_CN_PARTS]);
 
 // assay_cn_final_hash is one of the four hashes that may end a CryptoNight
 // hash, by the selector's value: BLAKE-256, Grøstl-256, JH-256, Skein-512-256.

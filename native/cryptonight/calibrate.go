@@ -3,11 +3,13 @@ package cryptonight
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/assay-pool/assay/native/algo"
+	"github.com/assay-pool/assay/native/cpu"
 )
 
 // Limits of a calibration. Rounds go over all widths one after the other, so
@@ -19,13 +21,19 @@ const (
 	// calibrationTime ends the rounds early: a start-up has several algorithms
 	// to measure, and on a crowded machine each hash may take four times as long.
 	calibrationTime = 2 * time.Second
-	// worthRatio is the gain for which a wider batch is preferred: below it
-	// the wider one only makes each share wait longer.
-	worthRatio = 0.97
+	// waitPrice is what a longer batch must gain: all shares of a batch, a
+	// found block among them, wait for its end. Twice the time of a batch is
+	// worth a tenth less time a hash: 2^0.152 = 1 / 0.9.
+	waitPrice = 0.152
+	// calibrationMemory is the part of the available memory that a calibration
+	// may take: the widest batches of a big machine's threads need gigabytes.
+	calibrationMemory = 0.25
 )
 
-// calibrationWidths are the candidates, ascending.
-func calibrationWidths() []int { return []int{1, 2, 3, 4, 5, 6, 8, 12, 16} }
+// calibrationWidths are the candidates, ascending. With a cache of its own a
+// thread is fastest with as many pads as fit into it. Where others use the
+// cache up, every access goes to memory, and the more are under way the better.
+func calibrationWidths() []int { return []int{1, 2, 3, 4, 5, 6, 8, 12, 16, 32, 64} }
 
 // Measurement is one width's result: CPU time of a hash on one thread while
 // all workers hash.
@@ -37,9 +45,10 @@ type Measurement struct {
 // Calibrate measures, for each algorithm named, which width is fastest with
 // so many workers hashing at once, and uses it from then on, unless Config
 // forces one. Cache sizes alone mislead: a virtual machine may see 32 MiB of
-// L3 and be given 8, or share it with a neighbour. It takes two or three
+// L3 and be given 8, or share it with a neighbour. It takes two to four
 // seconds for each algorithm of 2 MiB, less for smaller ones, more on a crowded
-// machine; ctx ends it early. Call it before NewWorker; not concurrently with
+// machine, and up to 64 pads a worker, a quarter of the available memory at
+// most; ctx ends it early. Call it before NewWorker; not concurrently with
 // anything else of the engine.
 func (e *Engine) Calibrate(ctx context.Context, workers int, algos ...algo.ID) (map[algo.ID][]Measurement, error) {
 	results := map[algo.ID][]Measurement{}
@@ -62,17 +71,21 @@ func (e *Engine) Calibrate(ctx context.Context, workers int, algos ...algo.ID) (
 
 // calibrate measures one algorithm at all candidate widths.
 func (e *Engine) calibrate(ctx context.Context, workers int, a algo.ID) ([]Measurement, error) {
-	trial := &Engine{cfg: e.cfg, info: e.info, kernel: e.kernel, widths: map[algo.ID]int{a: MaxWidth}}
+	widths, err := affordable(calibrationWidths(), workers, a)
+	if err != nil {
+		return nil, err
+	}
+	widest := widths[len(widths)-1]
+	trial := &Engine{cfg: e.cfg, info: e.info, kernel: e.kernel, widths: map[algo.ID]int{a: widest}}
 	pool := make([]*Worker, workers)
 	for i := range pool {
-		w, err := trial.NewWorker(MaxWidth, a)
+		w, err := trial.NewWorker(widest, a)
 		if err != nil {
 			return nil, err
 		}
 		defer w.Close()
 		pool[i] = w
 	}
-	widths := calibrationWidths()
 	times := make([][]time.Duration, len(widths))
 	begin := time.Now()
 	for r := range calibrationRounds {
@@ -95,6 +108,20 @@ func (e *Engine) calibrate(ctx context.Context, workers int, a algo.ID) ([]Measu
 		measured[i] = Measurement{width, median(times[i])}
 	}
 	return measured, nil
+}
+
+// affordable leaves out the widths whose scratchpads take too much memory.
+func affordable(widths []int, workers int, a algo.ID) ([]int, error) {
+	memory, err := cpu.AvailableMemory()
+	if err != nil {
+		return nil, err
+	}
+	most := calibrationMemory * float64(memory.Available+memory.HugeFree)
+	n := 1
+	for n < len(widths) && float64(workers)*float64(arenaSize(a, widths[n])) <= most {
+		n++
+	}
+	return widths[:n], nil
 }
 
 // round hashes one batch on every worker at once: mean CPU time of a hash.
@@ -126,12 +153,12 @@ func round(pool []*Worker, a algo.ID, width int) (time.Duration, error) {
 	return sum / time.Duration(width*len(pool)), nil
 }
 
-// best is the narrowest width that is about as fast as the fastest.
+// best is the width with the least time a hash, a batch's time priced in.
 func best(measured []Measurement) int {
-	width, hash := 1, time.Duration(0)
+	width, least := 1, math.Inf(1)
 	for _, m := range measured {
-		if hash == 0 || float64(m.Hash) < worthRatio*float64(hash) {
-			width, hash = m.Width, m.Hash
+		if cost := float64(m.Hash) * math.Pow(float64(m.Width)*float64(m.Hash), waitPrice); cost < least {
+			width, least = m.Width, cost
 		}
 	}
 	return width

@@ -13,7 +13,7 @@ import (
 const HashSize = 32
 
 // MaxWidth is the most lanes a kernel runs in lockstep.
-const MaxWidth = 16
+const MaxWidth = 64
 
 // defaultPrograms is the random programs a worker keeps. A pool needs the
 // current height's, the last one's for late shares, and room for a second pool.

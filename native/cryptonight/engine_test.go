@@ -180,6 +180,16 @@ func TestCalibrate(t *testing.T) {
 	}
 }
 
+func TestAffordable(t *testing.T) {
+	widths := calibrationWidths()
+	if got, err := affordable(widths, 1, algo.CNUPX2); err != nil || len(got) != len(widths) {
+		t.Errorf("8 MiB are too much: %v, %v", got, err)
+	}
+	if got, err := affordable(widths, 1<<30, algo.CNHeavy0); err != nil || len(got) != 1 {
+		t.Errorf("more pads than any memory holds: %v, %v", got, err)
+	}
+}
+
 func TestBest(t *testing.T) {
 	for _, test := range []struct {
 		measured []Measurement
@@ -187,8 +197,12 @@ func TestBest(t *testing.T) {
 	}{
 		{[]Measurement{{1, 100}}, 1},
 		{[]Measurement{{1, 100}, {2, 60}, {4, 40}, {8, 90}}, 4},
-		{[]Measurement{{1, 100}, {2, 60}, {4, 59}, {8, 58}}, 8}, // 58 is worth it against 60
-		{[]Measurement{{1, 100}, {2, 60}, {4, 59}}, 2},          // 59 is not
+		{[]Measurement{{1, 100}, {2, 60}, {4, 55}}, 2}, // 1.8 times the wait for a twelfth
+		{[]Measurement{{1, 100}, {2, 60}, {4, 50}}, 4}, // 1.7 times the wait for a sixth
+		// cn/1 in µs: a quiet cache; one that others use up, much and wholly.
+		{[]Measurement{{1, 12700}, {4, 4430}, {6, 3150}, {8, 2980}, {16, 6000}, {64, 4900}}, 8},
+		{[]Measurement{{1, 15000}, {4, 6200}, {8, 12200}, {16, 10600}, {32, 7200}, {64, 4900}}, 4},
+		{[]Measurement{{1, 15000}, {4, 9400}, {8, 14600}, {16, 11000}, {32, 7200}, {64, 4900}}, 64},
 	} {
 		if got := best(test.measured); got != test.want {
 			t.Errorf("best of %v is %d, want %d", test.measured, got, test.want)

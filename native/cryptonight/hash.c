@@ -2,6 +2,10 @@
 
 // The batch call: checks, splits a batch into groups of lanes, and runs each
 // group through the phases.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE // clock_gettime
+#endif
+#include <time.h>
 #include <xmmintrin.h>
 
 #include "code.h"
@@ -72,14 +76,8 @@ static void lane_end(cn_lane *lane, const cn_spec *spec, uint8_t *out) {
 		(void)assay_cn_final_hash(st[0] & 3, st, 200, out, ASSAY_CN_HASH_SIZE);
 }
 
-static void run_group(cn_lane *lanes, uint32_t n, const cn_spec *spec, const cn_kernel *kernel,
-                      const assay_cn_code *code) {
-	if (spec->flags & CN_F_GPU)
-		kernel->explode_gpu(lanes, n, spec);
-	else
-		kernel->explode(lanes, n, spec);
-	kernel->loop[spec->loop](lanes, n, spec, code);
-	kernel->implode(lanes, n, spec);
+static void explode(cn_lane *lanes, uint32_t n, const cn_spec *spec, const cn_kernel *kernel) {
+	(spec->flags & CN_F_GPU ? kernel->explode_gpu : kernel->explode)(lanes, n, spec);
 }
 
 // check_inputs adds up the lengths; the sum of 2^64 / 2^32 of them cannot wrap
@@ -138,7 +136,9 @@ int32_t assay_cn_hash(uint32_t algo, uint32_t kernel, uint32_t width,
 			lane_begin(&lanes[l], spec, in, lens[l], arena + (uint64_t)l * (spec->pad + ASSAY_CN_STAGGER));
 			in += lens[l];
 		}
-		run_group(lanes, k, spec, kernels[kernel], code);
+		explode(lanes, k, spec, kernels[kernel]);
+		kernels[kernel]->loop[spec->loop](lanes, k, spec, code);
+		kernels[kernel]->implode(lanes, k, spec);
 		for (uint32_t l = 0; l < k; l++)
 			lane_end(&lanes[l], spec, out + ASSAY_CN_HASH_SIZE * (uint64_t)l);
 		lens += k;
@@ -146,5 +146,51 @@ int32_t assay_cn_hash(uint32_t algo, uint32_t kernel, uint32_t width,
 		n -= k;
 	}
 	_mm_setcsr(mxcsr);
+	return ASSAY_CN_OK;
+}
+
+static uint64_t thread_ns(void) {
+	struct timespec t = {0};
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int32_t assay_cn_profile(uint32_t algo, uint32_t kernel, uint32_t lanes, uint32_t reach,
+                         uint8_t *arena, uint64_t arena_len, const assay_cn_code *code,
+                         uint64_t part_ns[ASSAY_CN_PARTS]) {
+	const cn_spec *whole = find_spec(algo);
+	const uint32_t any = 0; // stands for the inputs and outputs there are none of
+	const int32_t status = check(whole, algo, kernel, lanes, lanes, &any, &any, ~0ULL, arena, arena_len, code);
+	if (status != ASSAY_CN_OK)
+		return status;
+	if (reach && (reach < 4096 || reach & (reach - 1)))
+		return ASSAY_CN_ERR_WIDTH;
+	cn_spec spec = *whole;
+	if (reach > spec.pad)
+		reach = spec.pad;
+	uint64_t stride = spec.pad + ASSAY_CN_STAGGER;
+	if (reach) {
+		spec.pad = spec.mem = reach;
+		spec.mask &= reach - 1;
+		stride = reach;
+	}
+	const unsigned mxcsr = _mm_getcsr();
+	_mm_setcsr(MXCSR_DEFAULT);
+	cn_lane batch[ASSAY_CN_MAX_WIDTH];
+	for (uint32_t l = 0; l < lanes; l++) {
+		uint8_t in[76] = {(uint8_t)l};
+		lane_begin(&batch[l], &spec, in, sizeof in, arena + l * stride);
+	}
+	uint64_t at[ASSAY_CN_PARTS + 1];
+	at[0] = thread_ns();
+	explode(batch, lanes, &spec, kernels[kernel]);
+	at[1] = thread_ns();
+	kernels[kernel]->loop[spec.loop](batch, lanes, &spec, code);
+	at[2] = thread_ns();
+	kernels[kernel]->implode(batch, lanes, &spec);
+	at[3] = thread_ns();
+	_mm_setcsr(mxcsr);
+	for (unsigned i = 0; i < ASSAY_CN_PARTS; i++)
+		part_ns[i] = at[i + 1] - at[i];
 	return ASSAY_CN_OK;
 }

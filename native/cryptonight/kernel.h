@@ -7,14 +7,22 @@
 #include "loop_random.h"
 #include "pads.h"
 
+#define CN_RUN_LOOP(flags)                                  \
+	if ((flags)&CN_F_V4) {                                   \
+		cn_loop_random(lanes, n, flags, spec, code);         \
+	} else {                                                 \
+		(void)code;                                          \
+		cn_loop(lanes, n, flags, spec);                      \
+	}
 #define CN_DEFINE_LOOP(name, flags)                                                                             \
+	CN_ISA static void near_##name(cn_lane *lanes, uint32_t n, const cn_spec *spec, const assay_cn_code *code) { \
+		CN_RUN_LOOP(flags)                                                                                      \
+	}                                                                                                           \
+	CN_ISA static void far_##name(cn_lane *lanes, uint32_t n, const cn_spec *spec, const assay_cn_code *code) {  \
+		CN_RUN_LOOP((flags) | CN_F_FAR)                                                                         \
+	}                                                                                                           \
 	CN_ISA static void loop_##name(cn_lane *lanes, uint32_t n, const cn_spec *spec, const assay_cn_code *code) { \
-		if ((flags)&CN_F_V4) {                                                                                  \
-			cn_loop_random(lanes, n, flags, spec, code);                                                        \
-		} else {                                                                                                \
-			(void)code;                                                                                         \
-			cn_loop(lanes, n, flags, spec);                                                                     \
-		}                                                                                                       \
+		(n < CN_FAR_LEAST ? near_##name : far_##name)(lanes, n, spec, code);                                     \
 	}
 CN_LOOPS(CN_DEFINE_LOOP)
 

@@ -17,7 +17,9 @@
 #include "spec.h"
 
 // CN_F_LANES: the integer math of v2 runs as vectors, outside the stages.
+// CN_F_FAR: prefetches go to L2 only.
 #define CN_F_LANES (1u << 31)
+#define CN_F_FAR (1u << 30)
 
 // CN_V2_LEAST is the lanes from which that pays: with fewer, the latency of
 // the vectors shows (Zen 5, cn/2 with pads of 512 KiB, ms a hash: ×4 4.6
@@ -37,6 +39,21 @@ typedef struct {
 	__m128i b0[ASSAY_CN_MAX_WIDTH], b1[ASSAY_CN_MAX_WIDTH], c[ASSAY_CN_MAX_WIDTH];
 	__m128 floats[ASSAY_CN_MAX_WIDTH];
 } cn_regs;
+
+// CN_FAR_LEAST is the lanes from which that pays. Wide groups are for machines whose L3 others use up, so that nearly every access goes to
+// memory: then the misses under way at once decide. A core tracks 24 of them
+// for its L1 (Zen 2 to 5) and more for its L2. Zen 4 with some 3 MiB of L3
+// left, ms a hash of cn/1: ×24 8.4 to L1, 8.9 to L2; ×32 10.1 and 7.3; ×48
+// 10.9 and 5.7; ×64 11.4 and 4.9. Narrow groups want the line in L1.
+enum { CN_FAR_LEAST = 25 };
+
+// cn_fetch starts the load of a lane's next block.
+CN_ISA CN_INLINE void cn_fetch(const uint8_t *p, unsigned f) {
+	if (f & CN_F_FAR)
+		_mm_prefetch((const char *)p, _MM_HINT_T1);
+	else
+		_mm_prefetch((const char *)p, _MM_HINT_T0);
+}
 
 #define CN_LOAD(p) _mm_load_si128((const __m128i *)(const void *)(p))
 #define CN_STORE(p, v) _mm_store_si128((__m128i *)(void *)(p), v)
@@ -68,7 +85,7 @@ CN_ISA CN_INLINE void cn_stage_a(cn_regs *r, unsigned l, unsigned f, uint32_t ma
 	r->index[l] = (uint64_t)_mm_cvtsi128_si64(c);
 	if ((f & CN_F_V2) && !(f & CN_F_LANES))
 		r->c_hi[l] = cn_high64(c);
-	_mm_prefetch((const char *)pad + (r->index[l] & mask), _MM_HINT_T0);
+	cn_fetch(pad + (r->index[l] & mask), f);
 }
 
 // cn_stage_b is the second half of a lane's iteration. cl_xor and (a_lo_xor,
@@ -113,13 +130,13 @@ CN_ISA CN_INLINE void cn_stage_b(cn_regs *r, unsigned l, unsigned f, uint32_t ma
 	r->a_lo[l] = r->index[l] = a_lo ^ cl;
 	r->a_hi[l] = a_hi ^ ch;
 	r->b0[l] = r->c[l];
-	_mm_prefetch((const char *)pad + (r->index[l] & mask), _MM_HINT_T0);
+	cn_fetch(pad + (r->index[l] & mask), f);
 }
 
 CN_ISA CN_INLINE void cn_stage_c(cn_regs *r, unsigned l, unsigned f, uint32_t mask) {
 	uint8_t *const p = r->pad[l] + (r->index[l] & mask);
 	r->index[l] = cn_heavy_divide(p, f);
-	_mm_prefetch((const char *)r->pad[l] + (r->index[l] & mask), _MM_HINT_T0);
+	cn_fetch(r->pad[l] + (r->index[l] & mask), f);
 }
 
 CN_ISA CN_INLINE void cn_regs_load(cn_regs *r, const cn_lane *lane, unsigned l, unsigned f) {
@@ -156,11 +173,13 @@ CN_ISA CN_INLINE void cn_loop_lanes(cn_regs *r, uint32_t n, unsigned f, const cn
 		for (uint32_t l = 0; l < n; l++)
 			cn_stage_a(r, l, f | CN_F_LANES, mask);
 #pragma GCC unroll 1
-		for (uint32_t l = 0; l < n; l++)
-			cn_stage_b(r, l, f | CN_F_LANES, mask, r->cl_xor[cn_v2_slot(l)], 0, 0);
+		for (uint32_t g = 0; g < n; g += CN_V2_LANES) {
+			const uint32_t end = n - g < CN_V2_LANES ? n : g + CN_V2_LANES;
 #pragma GCC unroll 1
-		for (uint32_t l = 0; l < n; l += CN_V2_LANES)
-			cn_v2_math_lanes(&r->c[l], &division[l], &root[l], &r->cl_xor[l]);
+			for (uint32_t l = g; l < end; l++)
+				cn_stage_b(r, l, f | CN_F_LANES, mask, r->cl_xor[cn_v2_slot(l)], 0, 0);
+			cn_v2_math_lanes(&r->c[g], &division[g], &root[g], &r->cl_xor[g]);
+		}
 	}
 }
 #endif

@@ -1,7 +1,7 @@
 // The main loop of cn/r and cn/wow: the template of loop.h with the height's
 // random program between the stages.
 //
-//	… stage B ─▶ R4 … R8 of each lane ─▶ stage A ─▶ program, 8 lanes at a time ─▶ stage B …
+//	… stage A of all lanes ─▶ ( program of 8 lanes ─▶ their stage B ─▶ their R4 … R8 ) ─▶ stage A …
 //
 // The program's inputs are known at the start of an iteration, so it stands
 // where the loads of stage B are under way. R4 … R8 are written a stage ahead
@@ -114,15 +114,17 @@ CN_ISA CN_INLINE void cn_loop_random(cn_lane *lanes, uint32_t n, unsigned f, con
 		for (uint32_t l = 0; l < n; l++)
 			cn_stage_a(&r, l, f, mask);
 #pragma GCC unroll 1
-		for (uint32_t k = 0; k < used; k++)
-			cn_run_group(code, &groups[k], n - k * CN_GROUP < CN_GROUP ? n - k * CN_GROUP : CN_GROUP);
+		for (uint32_t k = 0; k < used; k++) {
+			cn_group *const g = &groups[k];
+			const uint32_t first = k * CN_GROUP, end = n - first < CN_GROUP ? n : first + CN_GROUP;
+			cn_run_group(code, g, end - first);
 #pragma GCC unroll 1
-		for (uint32_t l = 0; l < n; l++) {
-			const cn_group *const g = &groups[l / CN_GROUP];
-			const unsigned slot = cn_group_slot(l % CN_GROUP);
-			const int both = !(f & CN_F_WOW); // the draft leaves a alone
-			cn_stage_b(&r, l, f, mask, g->cl_xor[slot], both ? g->a_lo_xor[slot] : 0, both ? g->a_hi_xor[slot] : 0);
-			cn_random_inputs(groups, &r, l);
+			for (uint32_t l = first; l < end; l++) {
+				const unsigned slot = cn_group_slot(l - first);
+				const int both = !(f & CN_F_WOW); // the draft leaves a alone
+				cn_stage_b(&r, l, f, mask, g->cl_xor[slot], both ? g->a_lo_xor[slot] : 0, both ? g->a_hi_xor[slot] : 0);
+				cn_random_inputs(groups, &r, l);
+			}
 		}
 	}
 }

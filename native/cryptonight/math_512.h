@@ -8,7 +8,7 @@
 #define CN_V2_LANES 8
 
 // cn_v2_slot is the order in which unpacking the pairs leaves the lanes.
-CN_INLINE unsigned cn_v2_slot(unsigned l) { return (l & 8) | (l & 3) << 1 | (l & 4) >> 2; }
+CN_INLINE unsigned cn_v2_slot(unsigned l) { return (l & ~7u) | (l & 3) << 1 | (l & 4) >> 2; }
 
 // cn_v2_quotient is hi / d and hi % d, as the variant packs them. The
 // quotient of doubles is less than 2^33.1 with an error of some 2^-19 before

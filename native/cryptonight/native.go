@@ -16,6 +16,7 @@ import "C"
 
 import (
 	"fmt"
+	"time"
 	"unsafe"
 
 	"github.com/assay-pool/assay/native/algo"
@@ -72,6 +73,24 @@ func (w *Worker) hash(a algo.ID, width int, in []byte, lens []uint32, out []byte
 	default:
 		return fmt.Errorf("hash %v: kernel %v, width %d: status %d", a, w.engine.kernel, width, int(status))
 	}
+}
+
+// profile runs one batch on this thread and times its parts.
+func (w *Worker) profile(a algo.ID, width, reach int, p *program) (Profile, error) {
+	var code *C.assay_cn_code
+	if p != nil {
+		code = p.code
+	}
+	var ns [C.ASSAY_CN_PARTS]C.uint64_t
+	status := C.assay_cn_profile(number(a), C.uint32_t(w.engine.kernel), C.uint32_t(width), C.uint32_t(reach),
+		(*C.uint8_t)(unsafe.SliceData(w.arena.Bytes)), C.uint64_t(len(w.arena.Bytes)), code, &ns[0])
+	if status != C.ASSAY_CN_OK {
+		return Profile{}, fmt.Errorf("profile %v: kernel %v, width %d, reach %d: status %d", a, w.engine.kernel, width, reach, int(status))
+	}
+	return Profile{
+		Explode: time.Duration(ns[C.ASSAY_CN_EXPLODE]), Loop: time.Duration(ns[C.ASSAY_CN_LOOP]),
+		Implode: time.Duration(ns[C.ASSAY_CN_IMPLODE]),
+	}, nil
 }
 
 // program is a random program in C memory.

@@ -18,4 +18,6 @@ func padSize(algo.ID) int { return 0 }
 
 func arenaSize(algo.ID, int) int { return 0 }
 
+func (w *Worker) profile(algo.ID, int, int, *program) (Profile, error) { return Profile{}, ErrNoCgo }
+
 func (w *Worker) hash(algo.ID, int, []byte, []uint32, []byte, *program) error { return ErrNoCgo }

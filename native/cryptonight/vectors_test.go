@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,17 +53,61 @@ func loadVectors(t testing.TB) map[string][]vector {
 	return byAlgo
 }
 
+// ring is what a batch may hold together: all vectors of a variant or, where a
+// height has a program of its own, one of them; then random inputs, so that no
+// two lanes are equal. The portable kernel with one lane hashed those.
+type ring struct {
+	listed  int // the first so many entries are public vectors
+	entries []vector
+}
+
+// rings makes the rings of a variant, each of width entries at least.
+func rings(t *testing.T, a algo.ID, list []vector, width int) []ring {
+	t.Helper()
+	var made []ring
+	if a.NeedsHeight() {
+		for _, v := range list {
+			made = append(made, ring{1, []vector{v}})
+		}
+	} else {
+		made = []ring{{len(list), slices.Clone(list)}}
+	}
+	r := rand.New(rand.NewPCG(uint64(a), 3))
+	w := testWorker(t, Portable, 1, a)
+	for i := range made {
+		for len(made[i].entries) < width {
+			b := &batch{}
+			height := made[i].entries[0].Height
+			b.add(randomBytes(r, randomLength(r, 43)), height)
+			if err := w.Hash(a, b.in, b.lens, b.heights, b.out); err != nil {
+				t.Fatal(err)
+			}
+			made[i].entries = append(made[i].entries, vector{Height: height, in: b.in, hash: b.out})
+		}
+	}
+	return made
+}
+
+// batch is width entries from start on, all different.
+func (r ring) batch(start, width int) []vector {
+	n := max(r.listed, width)
+	out := make([]vector, width)
+	for l := range out {
+		out[l] = r.entries[(start+l)%n]
+	}
+	return out
+}
+
 // TestVectors runs public vectors through every kernel at every width, all
 // lanes different. Each run starts one vector further, so that over kernels
-// and widths each vector meets many lanes; with ASSAY_CN_LONG every vector
-// meets every lane of every width.
+// and widths each vector meets many lanes. With ASSAY_CN_LONG every vector
+// meets every lane of every width up to 16, and a batch runs at each wide width
+// that Calibrate may choose and at the first that prefetches to L2. The
+// cheapest variants do the same up to MaxWidth; the slowest paths, the portable
+// kernel and the programs of a height each, up to 8 and then with one batch.
 func TestVectors(t *testing.T) {
 	vectors := loadVectors(t)
-	widths := []int{1, 2, 4, 8}
 	_, all := long()
-	if all {
-		widths = []int{1, 2, 3, 4, 5, 6, 7, 8, 11, 16}
-	}
 	for _, a := range Algorithms() {
 		list := vectors[a.String()]
 		if len(list) < 5 {
@@ -70,52 +116,78 @@ func TestVectors(t *testing.T) {
 		}
 		t.Run(strings.ReplaceAll(a.String(), "/", "-"), func(t *testing.T) {
 			t.Parallel()
-			start := 0
+			widths, rotated := []int{1, 2, 4, 8, 25}, 0
+			if all {
+				widths, rotated = append(rangeOf(16), 25, 32, 64), 16
+				switch {
+				case a == algo.CNUPX2 || a == algo.CNPico:
+					widths, rotated = rangeOf(MaxWidth), MaxWidth
+				case a.NeedsHeight():
+					rotated = 8
+				}
+			}
+			made := rings(t, a, list, widths[len(widths)-1])
+			hashed, turn := 0, 0
 			for _, k := range Supported(testCPU(t)) {
 				for _, width := range widths {
 					w := testWorker(t, k, width, a)
-					starts := 1
-					if all {
-						starts = len(list)
+					if width <= rotated && (k != Portable || width <= 8) {
+						for _, r := range made {
+							for start := range max(r.listed, width) {
+								checkBatch(t, w, a, r.batch(start, width))
+								hashed += width
+							}
+						}
+					} else {
+						checkBatch(t, w, a, made[turn%len(made)].batch(turn/len(made), width))
+						hashed += width
 					}
-					for range starts {
-						checkBatch(t, w, a, list, start, width)
-						start++
-					}
+					turn++
 					if err := w.Close(); err != nil {
 						t.Error(err)
 					}
 				}
 			}
+			t.Logf("%d hashes", hashed)
 		})
 	}
 }
 
-// checkBatch hashes width vectors from start on. The vectors of cn/r have a
-// height each, so there every lane gets the same one, and the first lanes of
-// a second group another, to see heights kept apart.
-func checkBatch(t *testing.T, w *Worker, a algo.ID, list []vector, start, width int) {
+// rangeOf is 1 … n.
+func rangeOf(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i + 1
+	}
+	return list
+}
+
+// TestHeightsApart puts two heights into one call: the batch of the first, and
+// a part of one of the second.
+func TestHeightsApart(t *testing.T) {
+	vectors := loadVectors(t)
+	for _, a := range []algo.ID{algo.CNR, algo.CNWOW} {
+		made := rings(t, a, vectors[a.String()][:2], 4)
+		for _, k := range Supported(testCPU(t)) {
+			w := testWorker(t, k, 4, a)
+			checkBatch(t, w, a, append(made[0].batch(0, 4), made[1].batch(1, 3)...))
+		}
+	}
+}
+
+// checkBatch hashes a batch of known hashes.
+func checkBatch(t *testing.T, w *Worker, a algo.ID, known []vector) {
 	t.Helper()
 	b := &batch{}
-	var want []byte
-	n := width
-	if a.NeedsHeight() {
-		n = width + min(width, 2)
-	}
-	for l := range n {
-		v := list[(start+l)%len(list)]
-		if a.NeedsHeight() {
-			v = list[(start+l/width)%len(list)]
-		}
+	for _, v := range known {
 		b.add(v.in, v.Height)
-		want = append(want, v.hash...)
 	}
 	if err := w.Hash(a, b.in, b.lens, b.heights, b.out); err != nil {
 		t.Fatal(err)
 	}
-	for l := range n {
-		if got := b.out[l*HashSize : (l+1)*HashSize]; !bytes.Equal(got, want[l*HashSize:(l+1)*HashSize]) {
-			t.Errorf("%v, kernel %v, width %d, lane %d: %x, want %x", a, w.engine.kernel, width, l, got, want[l*HashSize:(l+1)*HashSize])
+	for l, v := range known {
+		if got := b.out[l*HashSize : (l+1)*HashSize]; !bytes.Equal(got, v.hash) {
+			t.Errorf("%v, kernel %v, batch of %d, lane %d: %x, want %x", a, w.engine.kernel, len(known), l, got, v.hash)
 		}
 	}
 }
@@ -127,9 +199,9 @@ func TestLanePositions(t *testing.T) {
 	kernels := Supported(testCPU(t))
 	for _, a := range []algo.ID{algo.CNLite1, algo.CNPico, algo.CNUPX2, algo.CNCCX} {
 		w := testWorker(t, kernels[len(kernels)-1], 8, a)
-		list := vectors[a.String()]
-		for start := range list {
-			checkBatch(t, w, a, list, start, 8)
+		r := rings(t, a, vectors[a.String()], 8)[0]
+		for start := range r.entries {
+			checkBatch(t, w, a, r.batch(start, 8))
 		}
 	}
 }

@@ -144,6 +144,36 @@ func TestCompiled(t *testing.T) {
 	}
 }
 
+// TestProfile: every part takes time, a confined batch leaves the worker as
+// good as before, and what is out of range is refused.
+func TestProfile(t *testing.T) {
+	for _, k := range Supported(testCPU(t)) {
+		for _, a := range []algo.ID{algo.CNUPX2, algo.CNR, algo.CNGPU} {
+			w := testWorker(t, k, 2, a)
+			for _, reach := range []int{0, 4096, 64 << 10, 1 << 30} {
+				p, err := w.Profile(a, 1806260, 2, reach)
+				if err != nil || p.Explode <= 0 || p.Loop <= 0 || p.Implode <= 0 {
+					t.Errorf("%v, kernel %v, reach %d: %+v, %v", a, k, reach, p, err)
+				}
+			}
+			v := loadVectors(t)[a.String()][0]
+			checkBatch(t, w, a, []vector{v})
+			for _, bad := range [][2]int{{0, 0}, {3, 0}, {1, -1}, {1, 2048}, {1, 6000}} {
+				if _, err := w.Profile(a, 1, bad[0], bad[1]); err == nil {
+					t.Errorf("%v: width %d and reach %d were taken", a, bad[0], bad[1])
+				}
+			}
+		}
+	}
+	w := testWorker(t, Portable, 1, algo.CNUPX2)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Profile(algo.CNUPX2, 0, 1, 0); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed worker: %v", err)
+	}
+}
+
 func TestNoAllocation(t *testing.T) {
 	kernels := Supported(testCPU(t))
 	w := testWorker(t, kernels[len(kernels)-1], 4, algo.CNUPX2, algo.CNR)

@@ -32,7 +32,7 @@ func newMetrics(reg prometheus.Registerer, q *queue) *metrics {
 		}),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "assay_verify_batch_shares", Help: "Shares hashed in one native call.",
-			Buckets: []float64{1, 2, 4, 8, 16},
+			Buckets: []float64{1, 2, 4, 8, 16, 32, 64},
 		}),
 		hashes:  prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_verify_hashes_total", Help: "Hashes computed."}),
 		blocks:  prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_verify_blocks_total", Help: "Proven hashes that met the network difficulty."}),

@@ -35,7 +35,7 @@ func registerHashing(f *options.Flags, h *Hashing) {
 	f.Enum(&h.RandomXMode, "randomx-mode", "auto", []string{"auto", "light", "full"}, "light: 256 MiB a seed, about 22 ms a hash. full: 2336 MiB a seed, about 2 ms. auto: full where memory allows.")
 	f.Int(&h.BuildThreads, "randomx-build-threads", 1, 1, 256, "`Threads` that fill a dataset, at low priority. More are ready sooner and disturb hashing more.")
 	f.Int(&h.Caches, "randomx-caches", 0, 0, 1024, "RandomX `caches` held at most, 256 MiB each; 0 is current, previous and next seed of each pool and one more. Pools of one chain share theirs, so fewer do there; 3 is the least for one chain.")
-	f.Int(&h.CryptoNightWidth, "cryptonight-width", 0, 0, 16, "CryptoNight hashes run in lockstep on one thread, `lanes`; 0 picks by cache size and algorithm. Turn it down where the L3 cache is shared with other programs.")
+	f.Int(&h.CryptoNightWidth, "cryptonight-width", 0, 0, 64, "CryptoNight hashes run in lockstep on one thread, `lanes`; 0 measures at start which is best. Wider gains where other programs use up the L3 cache, but each share waits for its whole batch.")
 	f.Int(&h.QueueShares, "verify-queue", 4096, 16, 1<<20, "`Shares` that may wait for a hash worker; more are shed with a \"Throttled\" answer. 3 s of work at most is useful.")
 	f.Int(&h.Candidates, "verify-candidates", 64, 1, 4096, "Block candidates that may wait ahead of all other `shares`.")
 	f.Duration(&h.Deadline, "verify-deadline", 3*time.Second, 10*time.Millisecond, 4*time.Second, "A share that has waited this long is shed: its miner is about to give up. Every request is answered within 5 s.")

@@ -3,9 +3,11 @@
 //
 //	main [--quick | --one] [--kernels LIST] [--no-jit] VECTORS
 //
-// Every vector of every variant runs through every kernel the CPU has, at
-// every lane position of every width (--quick: one batch of two, --one: one hash).
-// VECTORS has lines "ALGO HEIGHT INPUT_HEX HASH_HEX", "-" for no input.
+// Every vector of every variant runs through every kernel the CPU has, at every
+// lane position of seven widths and in one batch of two wide ones, all lanes different (--quick: one batch of two,
+// --one: one hash). Of the random programs, one height stands in every lane and
+// the others in one batch a width. VECTORS has lines
+// "ALGO HEIGHT INPUT_HEX HASH_HEX", "-" for no input.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // prctl
 #endif
@@ -23,7 +25,9 @@
 #include "check.h"
 
 enum {
-	MAX_VECTORS = 512,
+	MAX_VECTORS = 4096, // random ones included
+	MAX_RING = ASSAY_CN_MAX_WIDTH,
+	ROTATED = 16, // up to this width every vector visits every lane
 	MAX_INPUT = 16384,
 	LINE = 2 * MAX_INPUT + 256,
 };
@@ -103,56 +107,114 @@ static void read_vectors(const char *path) {
 	fclose(f);
 }
 
-// run hashes count vectors from first on, wrapping within the variant's list.
-static void run(uint32_t algo, uint32_t kernel, uint32_t width, vector *const *list, unsigned listed,
-                unsigned first, unsigned count, uint32_t jit) {
+// A ring is what a batch may hold together: all vectors of a variant or, where
+// a height has a program of its own, one of them; then random inputs, so that
+// no two lanes are equal. The portable kernel alone hashed those.
+typedef struct {
+	uint32_t algo;
+	unsigned listed, count; // of entries, the first are public vectors
+	vector *entries[MAX_RING];
+} ring;
+
+static ring rings[MAX_VECTORS];
+static unsigned ring_count;
+
+// again tells whether a ring is not the first of its variant.
+static int again(unsigned i) { return i > 0 && rings[i - 1].algo == rings[i].algo; }
+
+static int has_program(uint32_t algo) { return algo == ASSAY_CN_R || algo == ASSAY_CN_WOW; }
+
+// hash runs count entries of a ring from first on as one batch of that width.
+static void hash(const ring *r, uint32_t kernel, uint32_t width, unsigned first, unsigned count, unsigned modulus,
+                 uint32_t jit, uint8_t *out) {
 	uint64_t bytes = 0;
-	uint32_t lens[ASSAY_CN_MAX_WIDTH * 2];
+	uint32_t lens[MAX_RING];
 	for (unsigned i = 0; i < count; i++)
-		bytes += lens[i] = list[(first + i) % listed]->len;
-	uint8_t *in = malloc(bytes ? bytes : 1), *out = malloc(32 * count), *at = in;
+		bytes += lens[i] = r->entries[(first + i) % modulus]->len;
+	uint8_t *in = malloc(bytes ? bytes : 1), *at = in;
 	for (unsigned i = 0; i < count; i++) {
-		memcpy(at, list[(first + i) % listed]->in, lens[i]);
+		memcpy(at, r->entries[(first + i) % modulus]->in, lens[i]);
 		at += lens[i];
 	}
-	const uint64_t size = assay_cn_arena_size(algo, width);
+	const uint64_t size = assay_cn_arena_size(r->algo, width);
 	uint8_t *arena = aligned_alloc(64, size);
 	memset(arena, 0xa5, size);
 	assay_cn_code *code = NULL;
-	if (algo == ASSAY_CN_R || algo == ASSAY_CN_WOW)
-		CHECK(assay_cn_code_new(algo, list[first]->height, kernel, jit, &code) == ASSAY_CN_OK, "code");
-	const int32_t status = assay_cn_hash(algo, kernel, width, in, bytes, lens, count, out, 32 * count, arena, size, code);
-	CHECK(status == ASSAY_CN_OK, "%s %s x%u: status %d", assay_cn_name(algo), kernel_names[kernel], width, status);
-	for (unsigned i = 0; i < count; i++)
-		CHECK(!memcmp(out + 32 * i, list[(first + i) % listed]->hash, 32), "%s %s x%u lane %u%s", assay_cn_name(algo),
-		      kernel_names[kernel], width, i, jit ? " compiled" : "");
+	if (has_program(r->algo))
+		CHECK(assay_cn_code_new(r->algo, r->entries[0]->height, kernel, jit, &code) == ASSAY_CN_OK, "code");
+	const int32_t status = assay_cn_hash(r->algo, kernel, width, in, bytes, lens, count, out, 32 * count, arena, size, code);
+	CHECK(status == ASSAY_CN_OK, "%s %s x%u: status %d", assay_cn_name(r->algo), kernel_names[kernel], width, status);
 	assay_cn_code_free(code);
-	free(arena), free(in), free(out);
+	free(arena), free(in);
 }
 
-static void check_algo(uint32_t algo, uint32_t kernel, int quick, uint32_t jit) {
-	static const uint32_t all[] = {1, 2, 3, 4, 5, 8, 13, 16};
-	const uint32_t few[] = {(uint32_t)quick};
-	const uint32_t *widths = quick ? few : all;
-	const unsigned width_count = quick ? 1 : 8;
-	vector *list[MAX_VECTORS];
-	unsigned n = 0;
-	for (unsigned i = 0; i < vector_count; i++)
-		if (vectors[i].algo == algo)
-			list[n++] = &vectors[i];
-	CHECK(n > 0, "no vector of %s", assay_cn_name(algo));
-	if (!n)
-		return;
-	if (algo == ASSAY_CN_R || algo == ASSAY_CN_WOW) { // a height each: the list is one vector long
-		for (unsigned v = 0; v < (quick ? 1 : n); v++)
-			for (unsigned w = 0; w < width_count; w++)
-				run(algo, kernel, widths[w], &list[v], 1, 0, widths[w], jit);
-		return;
+// add_random appends inputs of 43 to 299 bytes until the ring has count entries.
+static void add_random(ring *r, unsigned count) {
+	static uint64_t state = 88172645463325252u;
+	while (r->count < count) {
+		vector *v = &vectors[vector_count++];
+		*v = (vector){r->algo, r->entries[0]->height, NULL, 43 + state % 257, {0}};
+		v->in = malloc(v->len);
+		for (uint32_t i = 0; i < v->len; i++) {
+			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+			v->in[i] = (uint8_t)(state >> 32);
+		}
+		const unsigned at = r->count++;
+		r->entries[at] = v;
+		hash(r, ASSAY_CN_PORTABLE, 1, at, 1, r->count, ASSAY_CN_JIT_OFF, v->hash);
 	}
-	// With first from 0 to n − 1, every vector stands in every lane once.
-	for (unsigned w = 0; w < width_count; w++)
-		for (unsigned first = 0; first < (quick ? 1 : n); first++)
-			run(algo, kernel, widths[w], list, n, first, widths[w], jit);
+}
+
+static void make_rings(unsigned widest) {
+	const unsigned listed = vector_count; // add_random appends
+	for (uint32_t a = 1; a <= ASSAY_CN_ALGOS; a++) {
+		const unsigned before = ring_count;
+		for (unsigned i = 0; i < listed; i++) {
+			if (vectors[i].algo != a)
+				continue;
+			if (ring_count == before || has_program(a))
+				rings[ring_count++] = (ring){.algo = a};
+			ring *r = &rings[ring_count - 1];
+			CHECK(r->count < MAX_RING, "too many vectors of %s", assay_cn_name(a));
+			r->entries[r->count++] = &vectors[i];
+			r->listed = r->count;
+		}
+		CHECK(ring_count > before, "no vector of %s", assay_cn_name(a));
+	}
+	for (unsigned i = 0; i < ring_count; i++)
+		add_random(&rings[i], again(i) && widest > ROTATED ? ROTATED : widest);
+}
+
+// check_ring runs one batch (few), or as many as put each vector into each lane.
+static void check_ring(const ring *r, uint32_t kernel, uint32_t width, unsigned first, int few, uint32_t jit) {
+	const unsigned modulus = r->listed > width ? r->listed : width;
+	for (unsigned turn = 0; turn < (few ? 1 : modulus); turn++, first++) {
+		uint8_t *out = malloc(32 * width); // exact bounds for the sanitizer
+		hash(r, kernel, width, first, width, modulus, jit, out);
+		for (unsigned i = 0; i < width; i++)
+			CHECK(!memcmp(out + 32 * i, r->entries[(first + i) % modulus]->hash, 32), "%s %s x%u lane %u%s",
+			      assay_cn_name(r->algo), kernel_names[kernel], width, i, jit ? " compiled" : "");
+		free(out);
+	}
+}
+
+// check_kernel: only is the one width to test, 0 for all.
+static void check_kernel(uint32_t kernel, uint32_t only, int jit) {
+	static const uint32_t all[] = {1, 2, 3, 4, 5, 8, 13, 25, MAX_RING};
+	const uint32_t *widths = only ? &only : all;
+	for (unsigned i = 0; i < ring_count; i++) {
+		const ring *r = &rings[i];
+		if (again(i) && only)
+			continue;
+		for (unsigned w = 0; w < (only ? 1 : sizeof all / sizeof *all); w++) {
+			const int few = again(i) || only || widths[w] > ROTATED;
+			if (again(i) && widths[w] > ROTATED)
+				continue;
+			check_ring(r, kernel, widths[w], i, few, ASSAY_CN_JIT_OFF);
+			if (jit && has_program(r->algo))
+				check_ring(r, kernel, widths[w], i, few, ASSAY_CN_JIT_ON);
+		}
+	}
 }
 
 // has_kernel asks the CPU; GCC's own test includes the operating system's part.
@@ -177,13 +239,14 @@ static int has_kernel(uint32_t kernel) {
 }
 
 int main(int argc, char **argv) {
-	int quick = 0, jit = 1;
+	int jit = 1;
+	uint32_t only = 0;
 	const char *kernels = "portable,aesni,avx2,vaes256,vaes512", *path = NULL;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--quick"))
-			quick = 2;
+			only = 2;
 		else if (!strcmp(argv[i], "--one"))
-			quick = 1;
+			only = 1;
 		else if (!strcmp(argv[i], "--no-jit"))
 			jit = 0;
 		else if (!strcmp(argv[i], "--kernels") && i + 1 < argc)
@@ -197,6 +260,7 @@ int main(int argc, char **argv) {
 	}
 	check_units();
 	read_vectors(path);
+	make_rings(only ? only : MAX_RING);
 	for (uint32_t k = 0; k < ASSAY_CN_KERNELS; k++) {
 		if (!strstr(kernels, kernel_names[k]))
 			continue;
@@ -204,11 +268,7 @@ int main(int argc, char **argv) {
 			printf("%-9s not on this CPU\n", kernel_names[k]);
 			continue;
 		}
-		for (uint32_t a = 1; a <= ASSAY_CN_ALGOS; a++) {
-			check_algo(a, k, quick, ASSAY_CN_JIT_OFF);
-			if (jit && (a == ASSAY_CN_R || a == ASSAY_CN_WOW))
-				check_algo(a, k, quick, ASSAY_CN_JIT_ON);
-		}
+		check_kernel(k, only, jit);
 		printf("%-9s %u checks so far, %u failed\n", kernel_names[k], check_count, check_failures);
 		fflush(stdout);
 	}

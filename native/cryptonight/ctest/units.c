@@ -188,7 +188,7 @@ static void check_statuses(void) {
 	      "the program of another variant");
 	assay_cn_code_free(code);
 	CHECK(!assay_cn_name(0) && !assay_cn_name(ASSAY_CN_ALGOS + 1), "names out of range");
-	CHECK(!assay_cn_arena_size(1, 0) && !assay_cn_arena_size(1, 17) && !assay_cn_arena_size(99, 1), "arena sizes");
+	CHECK(!assay_cn_arena_size(1, 0) && !assay_cn_arena_size(1, ASSAY_CN_MAX_WIDTH + 1) && !assay_cn_arena_size(99, 1), "arena sizes");
 	CHECK(assay_cn_final_hash(4, in, 1, out, 32) == ASSAY_CN_ERR_ALGO, "a fifth final hash");
 	CHECK(assay_cn_final_hash(0, in, 1, out, 31) == ASSAY_CN_ERR_OUTPUT, "short output");
 	free(arena);
@@ -214,6 +214,27 @@ static void check_mxcsr(void) {
 		CHECK(!memcmp(want, got, 32), "%s depends on MXCSR", assay_cn_name(algos[i]));
 		free(arena);
 	}
+}
+
+// check_profile runs confined batches of every variant on an arena of no more
+// than its size: the sanitizer sees what is beyond.
+static void check_profile(void) {
+	uint64_t ns[ASSAY_CN_PARTS];
+	for (uint32_t a = 1; a <= ASSAY_CN_ALGOS; a++) {
+		const uint64_t size = assay_cn_arena_size(a, 2);
+		uint8_t *arena = aligned_alloc(64, size);
+		assay_cn_code *code = NULL;
+		if (a == ASSAY_CN_R || a == ASSAY_CN_WOW)
+			CHECK(assay_cn_code_new(a, 1, 0, ASSAY_CN_JIT_OFF, &code) == ASSAY_CN_OK, "code");
+		CHECK(assay_cn_profile(a, 0, 2, 4096, arena, size, code, ns) == ASSAY_CN_OK && ns[ASSAY_CN_LOOP], "profile of %s", assay_cn_name(a));
+		CHECK(assay_cn_profile(a, 0, 2, 4096, arena, size - 1, code, ns) == ASSAY_CN_ERR_ARENA, "arena");
+		CHECK(assay_cn_profile(a, 0, 2, 4097, arena, size, code, ns) == ASSAY_CN_ERR_WIDTH, "odd reach");
+		CHECK(a != ASSAY_CN_UPX2 || assay_cn_profile(a, 0, 2, 1u << 31, arena, size, code, ns) == ASSAY_CN_OK, "reach beyond the pad");
+		CHECK(assay_cn_profile(a, 0, 0, 0, arena, size, code, ns) == ASSAY_CN_ERR_WIDTH, "no lane");
+		assay_cn_code_free(code);
+		free(arena);
+	}
+	CHECK(assay_cn_profile(0, 0, 1, 0, NULL, 0, NULL, ns) == ASSAY_CN_ERR_ALGO, "no variant");
 }
 
 // check_programs compiles programs of many heights and compares each with the
@@ -305,6 +326,7 @@ void check_units(void) {
 	check_jh_constants();
 	check_statuses();
 	check_mxcsr();
+	check_profile();
 	check_programs();
 	check_refused();
 	printf("units     %u checks, %u failed\n", check_count, check_failures);

@@ -1,0 +1,101 @@
+package kernels
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+
+	"github.com/assay-pool/assay/native/cpu"
+)
+
+// Latency is the time of one dependent random read within so many bytes: it
+// tells which caches are really there. Where others use up the L3, reads take
+// a memory access from a few MiB on, whatever size CPUID reports.
+type Latency struct {
+	Bytes int     `json:"bytes"`
+	NS    float64 `json:"ns"` // CPU time
+}
+
+// lineBytes is a cache line: each read takes another one.
+const lineBytes = 64
+
+// Latencies measures from 1 MiB to twice the L3, in steps of two. It takes
+// some 0.4 s and 128 MiB on a CPU of 32 MiB.
+func Latencies(info *cpu.Info) ([]Latency, error) {
+	const least, usual = 1 << 20, 32 << 20
+	most := info.L3
+	if most <= 0 {
+		most = usual
+	}
+	var list []Latency
+	for size := least; size <= 2*most; size *= 2 {
+		ns, err := latency(size)
+		if err != nil {
+			return nil, fmt.Errorf("measure random reads: %w", err)
+		}
+		list = append(list, Latency{size, ns})
+	}
+	return list, nil
+}
+
+// latency walks through size bytes, a power of two, once to fetch them and once more.
+func latency(size int) (float64, error) {
+	arena, err := cpu.AllocArena(size)
+	if err != nil {
+		return 0, err
+	}
+	defer arena.Close()
+	chain(arena.Bytes)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	at := walk(arena.Bytes, 0)
+	begin, err := threadClock()
+	if err != nil {
+		return 0, err
+	}
+	at = walk(arena.Bytes, at)
+	end, err := threadClock()
+	if err != nil {
+		return 0, err
+	}
+	if at != 0 {
+		return 0, fmt.Errorf("a chain over %d bytes ends at %d, not where it began", size, at)
+	}
+	return float64((end - begin).Nanoseconds()) / float64(size/lineBytes), nil
+}
+
+// chain writes to each line the offset of another, in one cycle through all of
+// them (Sattolo's shuffle).
+func chain(b []byte) {
+	r := rand.New(rand.NewPCG(1, uint64(len(b))))
+	lines := len(b) / lineBytes
+	at := func(i int) []byte { return b[i*lineBytes:] }
+	for i := range lines {
+		binary.LittleEndian.PutUint32(at(i), uint32(i*lineBytes))
+	}
+	for i := lines - 1; i > 0; i-- {
+		j := r.IntN(i)
+		x, y := binary.LittleEndian.Uint32(at(i)), binary.LittleEndian.Uint32(at(j))
+		binary.LittleEndian.PutUint32(at(i), y)
+		binary.LittleEndian.PutUint32(at(j), x)
+	}
+}
+
+// walk follows the chain for as many steps as there are lines.
+func walk(b []byte, at uint32) uint32 {
+	for range len(b) / lineBytes {
+		at = binary.LittleEndian.Uint32(b[at:])
+	}
+	return at
+}
+
+// LatencyLine is the banner's: "1 MiB 12, 2 MiB 18, … ns".
+func LatencyLine(list []Latency) string {
+	parts := make([]string, len(list))
+	for i, l := range list {
+		parts[i] = fmt.Sprintf("%d MiB %.0f", l.Bytes>>20, l.NS)
+	}
+	return strings.Join(parts, ", ") + " ns"
+}
