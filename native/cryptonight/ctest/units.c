@@ -327,7 +327,9 @@ void check_units(void) {
 	check_statuses();
 	check_mxcsr();
 	check_profile();
+#ifndef CHECK_MEMORY // what compiled programs write, MSan does not see
 	check_programs();
+#endif
 	check_refused();
 	printf("units     %u checks, %u failed\n", check_count, check_failures);
 }
