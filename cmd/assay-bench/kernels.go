@@ -55,7 +55,7 @@ With --parts no hash is made. On one thread, in ms a hash:
 func registerKernels(set *options.Set, f *kernelsFlags) {
 	p := set.Process()
 	p.Group("Paths")
-	p.Strings(&f.algos, "algo", nil, "The `algorithms`, such as cn/1,cn/r,rx/0. None given: all CryptoNight variants and rx/0.")
+	p.Strings(&f.algos, "algo", nil, "The `algorithms`, such as cn/1,cn/r,rx/0. None given: all CryptoNight variants and, without --parts, rx/0.")
 	p.Strings(&f.kernels, "kernel", []string{"best"}, "CryptoNight `kernels`: portable, aesni, avx2, vaes256, vaes512, best, or all that this CPU has.")
 	p.Strings(&f.widths, "width", []string{"1,2,4,8"}, "Widths: `lanes` in lockstep, 1 to 64.")
 	p.Strings(&f.threads, "threads", []string{"1,all"}, "Hash `threads`; all is one per core.")
@@ -97,6 +97,9 @@ func (f *kernelsFlags) config() (cfg kernels.Config, err error) {
 
 func (f *kernelsFlags) parseAlgos() ([]algo.ID, error) {
 	names := splitList(f.algos)
+	if len(names) == 0 && f.parts {
+		return cryptonight.Algorithms(), nil
+	}
 	if len(names) == 0 {
 		return append(cryptonight.Algorithms(), algo.RX0), nil
 	}

@@ -50,6 +50,10 @@ func TestKernelsConfig(t *testing.T) {
 		cfg.Threads[0] != 1 || cfg.Threads[len(cfg.Threads)-1] != info.Cores {
 		t.Errorf("%+v", cfg)
 	}
+	f.parts = true
+	if cfg, err = f.config(); err != nil || len(cfg.Algos) != 23 {
+		t.Errorf("parts of %v, %v", cfg.Algos, err)
+	}
 	f.algos, f.quick = []string{"rx/0", "cn-pico cn-trtl"}, true
 	if cfg, err = f.config(); err != nil || len(cfg.Algos) != 2 || len(cfg.Threads) != 1 || cfg.Rounds != 1 || cfg.Time == 0 {
 		t.Errorf("%+v, %v", cfg, err)

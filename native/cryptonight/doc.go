@@ -23,26 +23,30 @@
 //
 // # Speed
 //
-// One thread of a shared Zen 5 machine, kernel vaes512, CPU time of a whole
-// hash in ms, median of 11 to 25 interleaved runs in a quiet minute. The L3 is
-// shared with other virtual machines: at other times 5 MiB of its 32 are left,
-// x8 then costs 10 ms or more, and Calibrate settles on x3 or x4.
+// Three things can bound a batch, and the width decides which:
 //
-//	             x1     x4     x5     x6     x8    x16   bound by, at the best width
-//	cn/1       12.7   4.43   3.64   3.15   2.98      –   L3 latency, then L3 capacity
-//	cn/2       14.4      –   4.42   4.14   4.30      –   instructions: shuffles 1/4, square root 1/4, division 1/9
-//	cn/r       14.2      –   4.73   4.41   4.55      –   as cn/2
-//	cn/half    7.38   2.50   2.35   2.22   2.40   5.08   as cn/2
-//	cn/ccx     6.76   2.33   1.95   1.71   1.83      –   L3 latency
-//	cn-lite/1  4.50   2.09   1.75   1.48   1.18   1.94   L3 latency
-//	cn-heavy/0 12.8   4.76   5.90   8.51   9.90   8.00   L3 capacity: pads of 4 MiB
-//	cn-pico    1.60   0.53   0.52   0.50   0.46   0.40   instructions; pads in L2
-//	cn/upx2    0.42   0.14   0.14   0.13   0.12   0.11   instructions; pads in L2
-//	cn/gpu     17.7   15.4   15.3   15.4   15.4   15.4   float units; kernel aesni: 58
+//	lanes        where          what a step of all lanes waits for
+//	up to 8      L3 is ours     L3 latency, hidden behind the other lanes' work
+//	             L3 is others'  one memory latency; 8 lanes are as slow as one
+//	25 to 64     L3 is others'  misses under way: prefetched to L2, more than L1 can track
+//	8 and more   pads in L2     instructions
 //
-// The shares of cn/2 were found by leaving one part out at a time, with pads
-// of 512 KiB so that the cache is no limit. With such pads cn/1 runs at 2.1 ms
-// and cn/2 at 3.5 ms a hash at x8. A hash of cn/gpu is sixteen independent
-// chains already, so one lane nearly fills the units that x2 fills. Explode and
-// implode take 0.10 ms of a cn/1 hash in a batch, about 3.5 %.
+// CPU time of a hash in ms, kernel vaes512, one thread. First a quiet minute of
+// a Zen 5 machine (medians of 11 to 25 interleaved batches), then a Zen 4 one
+// whose neighbours leave it some 4 of 32 MiB of L3, and last the same without
+// misses, by Profile; bench/RESULTS.md has all variants and the commands.
+//
+//	             quiet L3                              L3 used up      no misses
+//	             x1     x4     x6     x8    x16     x1     x8    x64   x1    x8   bound by, when quiet
+//	cn/1       12.7   4.43   3.15   2.98      –   16.0   16.1    4.8   8.5   2.3  L3 latency, then its size
+//	cn/2       14.4      –   4.14   4.30      –   19.5   20.1    7.5  15.6   5.3  instructions: shuffles 1/4, square root 1/4, division 1/9
+//	cn/r       14.2      –   4.41   4.55      –   16.9   19.4    8.6  13.0   5.2  as cn/2, the program in the division's place
+//	cn-lite/1  4.50   2.09   1.48   1.18   1.94   6.0    2.2    2.4   4.2   1.1  L3 latency
+//	cn-heavy/0 12.8   4.76   8.51   9.90   8.00   17.6   16.0    6.4   7.1   1.5  size of the L3: pads of 4 MiB
+//	cn-pico    1.60   0.53   0.50   0.46   0.40   2.0    0.6    0.6   1.9   0.6  instructions; pads in L2
+//	cn/gpu     17.7   15.4   15.4   15.4   15.4   25.4   21.5   22.3  22.1  21.2  float units; kernel aesni, quiet: 58
+//
+// The shares of cn/2 were found by leaving one part out at a time. A hash of
+// cn/gpu is sixteen independent chains already, so one lane nearly fills the
+// units.
 package cryptonight
