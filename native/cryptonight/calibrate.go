@@ -25,6 +25,9 @@ const (
 	// found block among them, wait for its end. Twice the time of a batch is
 	// worth a tenth less time a hash: 2^0.152 = 1 / 0.9.
 	waitPrice = 0.152
+	// maxBatchTime bounds that wait whatever it gains: a share that came to its
+	// worker at the deadline must still be answered in time.
+	maxBatchTime = 500 * time.Millisecond
 	// calibrationMemory is the part of the available memory that a calibration
 	// may take: the widest batches of a big machine's threads need gigabytes.
 	calibrationMemory = 0.25
@@ -157,6 +160,9 @@ func round(pool []*Worker, a algo.ID, width int) (time.Duration, error) {
 func best(measured []Measurement) int {
 	width, least := 1, math.Inf(1)
 	for _, m := range measured {
+		if m.Width > 1 && time.Duration(m.Width)*m.Hash > maxBatchTime {
+			continue
+		}
 		if cost := float64(m.Hash) * math.Pow(float64(m.Width)*float64(m.Hash), waitPrice); cost < least {
 			width, least = m.Width, cost
 		}

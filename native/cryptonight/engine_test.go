@@ -203,6 +203,9 @@ func TestBest(t *testing.T) {
 		{[]Measurement{{1, 12700}, {4, 4430}, {6, 3150}, {8, 2980}, {16, 6000}, {64, 4900}}, 8},
 		{[]Measurement{{1, 15000}, {4, 6200}, {8, 12200}, {16, 10600}, {32, 7200}, {64, 4900}}, 4},
 		{[]Measurement{{1, 15000}, {4, 9400}, {8, 14600}, {16, 11000}, {32, 7200}, {64, 4900}}, 64},
+		// cn/double in ns there: 64 lanes take 1.4 s.
+		{[]Measurement{{1, 39e6}, {8, 44e6}, {32, 15e6}, {64, 21e6}}, 32},
+		{[]Measurement{{1, 600e6}, {2, 400e6}}, 1},
 	} {
 		if got := best(test.measured); got != test.want {
 			t.Errorf("best of %v is %d, want %d", test.measured, got, test.want)
