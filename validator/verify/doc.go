@@ -6,8 +6,9 @@
 //	                        ▼ full, too late    ▼
 //	                       shed ───────────▶ Sink.Judged, exactly once a share
 //
-// The queue is bounded, and a block candidate never waits behind a plain
-// share. A batch holds shares of one pow.Key only (algorithm, seed or height), so
+// The queue is bounded. A block candidate waits for a running batch if all
+// workers have one, and for one batch of plain shares between two of
+// candidates; never for more. A batch holds shares of one pow.Key only (algorithm, seed or height), so
 // that a kernel can interleave them. A share that has waited longer than the
 // deadline is shed, not hashed: its miner would have given up on the answer.
 //

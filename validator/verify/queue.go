@@ -23,6 +23,7 @@ type lane struct {
 	key    pow.Key
 	shares []*Share
 	head   int
+	ripe   int // the first so many wait for no company any more
 }
 
 func (l *lane) len() int { return len(l.shares) - l.head }
@@ -35,6 +36,7 @@ func (l *lane) pop() *Share {
 	s := l.shares[l.head]
 	l.shares[l.head] = nil
 	l.head++
+	l.ripe = max(l.ripe-1, 0)
 	switch {
 	case l.head == len(l.shares):
 		l.shares, l.head = l.shares[:0], 0
@@ -67,6 +69,7 @@ type queue struct {
 	lanes  [classes][]*lane
 	size   [classes]int
 	turn   class // whose turn it is, if both classes wait
+	idle   int   // workers that wait in take
 	closed bool
 	given  bool // up: what still waits is shed
 }
@@ -161,7 +164,9 @@ type batchRule func(pow.Key) (width int, wait time.Duration)
 // take blocks until there is work. It appends a batch of one key to batch, and
 // to late the plain shares that are to be shed first; both may be empty but not
 // at once. ok is false once the queue is closed and drained. rule is asked how
-// wide a batch may be; a candidate never waits for company.
+// wide a batch may be; a candidate never waits for company, nor for that of
+// plain shares. While other workers are idle, each takes its part of what
+// waits: narrow batches on all threads end sooner than a wide one on one.
 func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -172,11 +177,13 @@ func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bo
 			if q.closed || len(late) > 0 {
 				return batch, late, len(late) > 0
 			}
+			q.idle++
 			q.filled.Wait()
+			q.idle--
 			continue
 		}
 		width, wait := rule(lane.key)
-		if c == classShare && lane.len() < width && !q.closed {
+		if c == classShare && lane.len() < width && lane.ripe == 0 && q.size[classCandidate] == 0 && !q.closed {
 			if left := wait - time.Since(lane.first().Received); left > 0 {
 				if len(late) > 0 {
 					return batch, late, true
@@ -185,13 +192,24 @@ func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bo
 				continue
 			}
 		}
-		for range min(width, lane.len()) {
+		for range q.part(lane, width) {
 			batch = append(batch, lane.pop())
 			q.size[c]--
 		}
 		q.turn = 1 - c
 		return batch, late, true
 	}
+}
+
+// part is how many of a lane's shares the worker takes that found it: what it
+// leaves to idle workers is ripe, and one of them is woken. mu is held.
+func (q *queue) part(l *lane, width int) int {
+	n, share := min(width, l.len()), (l.len()+q.idle)/(q.idle+1)
+	if share < n {
+		n, l.ripe = share, l.len()
+		q.filled.Signal()
+	}
+	return n
 }
 
 // waitFor waits for an arrival or for d, whichever comes first. The timer takes
@@ -202,7 +220,9 @@ func (q *queue) waitFor(d time.Duration) {
 		defer q.mu.Unlock()
 		q.filled.Broadcast()
 	})
+	q.idle++
 	q.filled.Wait()
+	q.idle--
 	timer.Stop()
 }
 

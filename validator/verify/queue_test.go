@@ -186,6 +186,56 @@ func TestQueueWaitsForCompany(t *testing.T) {
 	expect(t, took(q, fixed(2, time.Millisecond)), 3)
 }
 
+// TestQueueDoesNotWaitBeforeCandidate: where it is the plain shares' turn, a
+// batch that is not full goes at once if a candidate waits behind it.
+func TestQueueDoesNotWaitBeforeCandidate(t *testing.T) {
+	q := newQueue(10, 2, time.Hour)
+	tmpl := seeded(1)
+	plain, first, second := queued(tmpl, 1, 0), queued(tmpl, 2, 0), queued(tmpl, 3, 0)
+	first.Candidate, second.Candidate = true, true
+	mustPush(t, q, first)
+	expect(t, took(q, fixed(8, time.Hour)), 2)
+	mustPush(t, q, plain, second)
+	expect(t, took(q, fixed(8, time.Hour)), 1) // and does not hang
+	expect(t, took(q, fixed(8, time.Hour)), 3)
+}
+
+// TestQueueSharesOutToIdle: a burst that would fit one worker's batch goes to
+// all idle ones in equal parts, and none of them waits for company.
+func TestQueueSharesOutToIdle(t *testing.T) {
+	q := newQueue(100, 1, time.Hour)
+	tmpl := seeded(1)
+	const workers, width = 3, 10
+	got := make(chan int, workers)
+	for range workers {
+		go func() { got <- len(took(q, fixed(width, time.Hour))) }()
+	}
+	for q.waiting() < workers {
+		time.Sleep(time.Millisecond)
+	}
+	for nonce := range uint32(width) {
+		mustPush(t, q, queued(tmpl, nonce, 0))
+	}
+	var parts []int
+	for range workers {
+		parts = append(parts, <-got)
+	}
+	slices.Sort(parts)
+	if !slices.Equal(parts, []int{3, 3, 4}) {
+		t.Errorf("parts %v of %d shares", parts, width)
+	}
+	if q.waiting() != 0 {
+		t.Errorf("%d workers still count as idle", q.waiting())
+	}
+}
+
+// waiting is the number of idle workers.
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.idle
+}
+
 func TestQueueCloseDrains(t *testing.T) {
 	q := newQueue(10, 1, time.Hour)
 	tmpl := seeded(1)
