@@ -12,12 +12,14 @@ import (
 	"github.com/assay-pool/assay/native/randomx"
 )
 
-// Config is what NewNative takes. The zero value hashes as a node would.
+// Config is what NewNative takes. The zero value takes the best kernel, and the
+// width by cache size that cryptonight.New gives: a node measures its widths at
+// start, which a few lines are not worth.
 type Config struct {
 	CPU    *cpu.Info           // nil: cpu.Detect without anything disabled
 	Kernel *cryptonight.Kernel // nil: the best the CPU has
-	// Width is the lanes in lockstep of CryptoNight, 0 for the engine's own. If
-	// given it is always kept: a batch with fewer inputs is filled up with copies
+	// Width is the lanes in lockstep of CryptoNight, 0 for the engine's own, which
+	// is at most 8 before a measurement. If given it is always kept: a batch with fewer inputs is filled up with copies
 	// of them, and copies that differ are an error.
 	Width int
 	NoJIT bool         // interpret the random programs of cn/r and cn/wow

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/assay-pool/assay/native/cryptonight"
 )
 
 // Limits.
@@ -18,13 +20,13 @@ const (
 	MaxLine = 256 << 10
 	// MaxBatch is the most lines held before they are hashed: what the widest
 	// kernel runs in lockstep.
-	MaxBatch = 64
+	MaxBatch = cryptonight.MaxWidth
 
-	hashBytes = 32
+	hashBytes = cryptonight.HashSize
 )
 
-// Hasher hashes a batch: len(lens) inputs, one behind the other in in, to 32
-// bytes each of out.
+// Hasher hashes a batch: len(lens) inputs of one key, one behind the other in in,
+// to 32 bytes each of out.
 type Hasher interface {
 	Hash(key Key, in []byte, lens []uint32, out []byte) error
 }

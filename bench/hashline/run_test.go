@@ -180,7 +180,7 @@ func TestNativeFill(t *testing.T) {
 		lens = append(lens, uint32(n))
 	}
 	var one []byte
-	for _, width := range []int{1, 2, 3, 5, 8, 16, 64} {
+	for _, width := range []int{1, 2, 3, 5, 8, 16, MaxBatch} {
 		n := NewNative(Config{Width: width})
 		out := make([]byte, 32*len(lens))
 		if err := n.Hash(Key{Algo: algo.CNUPX2}, in, lens, out); err != nil {

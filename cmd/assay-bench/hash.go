@@ -35,7 +35,7 @@ The first line that cannot be hashed ends the run with exit 1: its number and th
 stderr, and the hashes of all lines before it have been written.
 
   echo "cn/1 0305a0…eb601" | assay-bench hash
-  assay-bench hash --kernel portable --width 1 < lines     (the slowest, plainest path)`
+  assay-bench hash --kernel portable --width 1 --no-jit < lines     (the slowest, plainest path)`
 
 // registerHash names the flags.
 func registerHash(set *options.Set, f *hashFlags) {
@@ -44,7 +44,8 @@ func registerHash(set *options.Set, f *hashFlags) {
 	p.String(&f.kernel, "kernel", "best", "CryptoNight `kernel`: portable, aesni, avx2, vaes256, vaes512, or best. One that this CPU lacks is an error.")
 	p.Int(&f.width, "width", 0, 0, cryptonight.MaxWidth,
 		"CryptoNight `lanes` run in lockstep. Always kept when given: fewer lines of one kind are filled up with copies, "+
-			"and copies whose hashes differ are an error. 0 takes what a node would, and copies nothing.")
+			"and copies whose hashes differ are an error. 0 takes as many as fit into the caches, at most 8, and copies nothing; "+
+			"a node measures its widths at start.")
 	p.Bool(&f.noJIT, "no-jit", false, "Interpret the random programs of cn/r and cn/wow instead of compiling them.")
 	registerCPUDisable(p, &f.cpuDisable)
 }
