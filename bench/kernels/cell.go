@@ -18,10 +18,15 @@ type cell struct {
 
 	step   int // batches a thread has done, over all rounds
 	rounds []Round
-	got    hashes
+	got    *hashes
 	hashed uint64
 	wrong  uint64
 	kind   string // of the pages
+}
+
+// newCell is a path that hashes the nonces of its reference.
+func newCell(s source, width, threads int, reference *hashes) *cell {
+	return &cell{source: s, width: width, threads: threads, reference: reference, got: newHashes(reference.nonces())}
 }
 
 func (c *cell) String() string {
@@ -45,7 +50,7 @@ type turn struct {
 	batch  *batch
 	err    error
 
-	got       hashes
+	got       *hashes
 	steps     int
 	wrong     uint64
 	all       uint64 // hashes, the warm-up's included
@@ -79,7 +84,7 @@ func (c *cell) round(ctx context.Context, d time.Duration) error {
 
 // prepare makes the thread's hasher and warms it.
 func (c *cell) prepare(t *turn, thread int) {
-	t.batch = newBatch(c.width)
+	t.batch, t.got = newBatch(c.width), newHashes(c.reference.nonces())
 	if t.hasher, t.err = c.newHasher(c.width); t.err == nil {
 		c.batch(t, thread)
 	}
@@ -88,7 +93,7 @@ func (c *cell) prepare(t *turn, thread int) {
 // batch hashes the thread's next nonces. All threads together pass through all
 // nonces, a batch each in turn.
 func (c *cell) batch(t *turn, thread int) {
-	t.batch.set(((c.step+t.steps)*c.threads + thread) * c.width)
+	t.batch.set(((c.step+t.steps)*c.threads+thread)*c.width, c.reference.nonces())
 	t.steps++
 	if t.err = t.hasher.hash(t.batch.in, t.batch.lens, t.batch.out); t.err != nil {
 		return
@@ -159,8 +164,9 @@ func (c *cell) add(t *turn) {
 	}
 }
 
-// complete hashes what the rounds left of the fixed work, in this path's width.
-func (c *cell) complete() error {
+// complete hashes what the rounds left of the fixed work, in this path's width,
+// unless ctx ends first.
+func (c *cell) complete(ctx context.Context) error {
 	if c.got.missing() < 0 {
 		return nil
 	}
@@ -170,8 +176,11 @@ func (c *cell) complete() error {
 	}
 	defer h.close()
 	for nonce := c.got.missing(); nonce >= 0; nonce = c.got.missing() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		b := newBatch(c.width)
-		b.set(nonce)
+		b.set(nonce, c.reference.nonces())
 		if err := h.hash(b.in, b.lens, b.out); err != nil {
 			return fmt.Errorf("%v: %w", c, err)
 		}

@@ -41,8 +41,8 @@ type Progress struct {
 	What        string // "cn/1 vaes512 x8, 2 threads", or what is being prepared
 }
 
-// check refuses what cannot be measured.
-func (c *Config) check() error {
+// Check refuses what Run cannot measure.
+func (c *Config) Check() error {
 	if c.CPU == nil || len(c.Algos) == 0 || len(c.Widths) == 0 || len(c.Threads) == 0 {
 		return errors.New("nothing to measure: no CPU, algorithm, width or thread count")
 	}
@@ -75,6 +75,19 @@ func (c *Config) check() error {
 			if v < 1 || v > r.most {
 				return fmt.Errorf("%s %d is not in 1…%d", r.name, v, r.most)
 			}
+		}
+	}
+	return nil
+}
+
+// CheckParts refuses what RunParts cannot measure.
+func (c *Config) CheckParts() error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	for _, a := range c.Algos {
+		if a.Family() != algo.CryptoNight {
+			return fmt.Errorf("%v has no scratchpad to fill and fold: only CryptoNight has these parts", a)
 		}
 	}
 	return nil

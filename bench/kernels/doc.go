@@ -2,7 +2,7 @@
 //
 //	            ┌ for each algorithm ───────────────────────────────────────────┐
 //	fixed work ─┤ portable kernel, one lane, interpreted ──▶ reference hashes   │
-//	(Nonces)    │                                               │ compared      │
+//	(nonces)    │                                               │ compared      │
 //	            │ round 1: path A, path B, path C …  ──hashes───┤ one by one    │
 //	            │ round 2: path A, path B, path C …  ──hashes───┤               │
 //	            └──────────┬────────────────────────────────────┼───────────────┘
@@ -12,7 +12,8 @@
 // A path is a kernel, a width (lanes in lockstep; hashes a call for RandomX)
 // and a number of threads. The paths of an algorithm take turns, so that a
 // slow spell of the machine hurts all of them alike; ratios are taken within
-// a round, then the median over rounds.
+// a round, then the median over rounds. There are as many nonces as the widest
+// path has lanes, 16 at least; the checksum is of the first 16.
 //
 // RunParts takes the same paths apart instead: explode, main loop, implode, and
 // the loop again with all lanes confined to L2, which tells instructions from

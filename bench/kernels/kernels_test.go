@@ -8,6 +8,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,9 +25,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeHasher hashes with SHA-256; lie changes what comes out.
 type fakeHasher struct {
-	lie  func(lane int, in, out []byte)
-	fail error
-	open *int
+	lie   func(lane int, in, out []byte)
+	after func(out []byte) // sees the hashes of a whole batch
+	fail  error
+	open  *int
 }
 
 func (f *fakeHasher) hash(in []byte, lens []uint32, out []byte) error {
@@ -40,6 +42,9 @@ func (f *fakeHasher) hash(in []byte, lens []uint32, out []byte) error {
 			f.lie(lane, in[:n], out[lane*hashBytes:(lane+1)*hashBytes])
 		}
 		in = in[n:]
+	}
+	if f.after != nil {
+		f.after(out)
 	}
 	return nil
 }
@@ -77,10 +82,67 @@ func TestFixedWork(t *testing.T) {
 		t.Errorf("%d different inputs, want %d", len(seen), Nonces)
 	}
 	b := newBatch(3)
-	b.set(Nonces - 1)
+	b.set(Nonces-1, Nonces)
 	want := appendInput(appendInput(appendInput(nil, Nonces-1), 0), 1)
 	if !bytes.Equal(b.in, want) || b.nonces[1] != 0 {
 		t.Errorf("a batch over the end: nonces %v", b.nonces)
+	}
+}
+
+// fakeReference gives the reference of so many lanes at most, and the run it is of.
+func fakeReference(t *testing.T, widest int) (*runner, *hashes) {
+	t.Helper()
+	r := &runner{cfg: Config{CPU: &cpu.Info{Cores: 1}, Widths: []int{widest}, Threads: []int{1}, Rounds: 1}}
+	reference, err := r.refer(t.Context(), fakeSource(t, fakeHasher{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reference.missing() >= 0 {
+		t.Fatalf("nonce %d has no hash", reference.missing())
+	}
+	return r, reference
+}
+
+// TestNonces: each lane of the widest path has an input of its own, and the
+// checksum is of the same hashes at any width.
+func TestNonces(t *testing.T) {
+	_, narrow := fakeReference(t, 1)
+	for _, c := range []struct {
+		widths []int
+		nonces int
+	}{{[]int{1}, 16}, {[]int{8, 16, 1}, 16}, {[]int{1, 17}, 17}, {[]int{64, 8}, 64}} {
+		cfg := Config{Widths: c.widths}
+		if cfg.nonces() != c.nonces {
+			t.Errorf("widths %v: %d nonces, want %d", c.widths, cfg.nonces(), c.nonces)
+		}
+		_, reference := fakeReference(t, slices.Max(c.widths))
+		if reference.nonces() != c.nonces || reference.checksum() != narrow.checksum() {
+			t.Errorf("widths %v: %d nonces, checksum %s, want %s", c.widths, reference.nonces(), reference.checksum(), narrow.checksum())
+		}
+		b := newBatch(slices.Max(c.widths))
+		b.set(5, c.nonces)
+		if n := slices.Compact(slices.Sorted(slices.Values(b.nonces))); len(n) != len(b.nonces) {
+			t.Errorf("widths %v: two lanes have one input: %v", c.widths, b.nonces)
+		}
+	}
+}
+
+// TestSwap: lanes that exchange their hashes are found at any distance.
+func TestSwap(t *testing.T) {
+	for _, apart := range []int{1, 8, 16, 32, 48} {
+		swapped := fakeHasher{after: func(out []byte) {
+			a, b := out[:hashBytes], out[apart*hashBytes:(apart+1)*hashBytes]
+			c := slices.Clone(a)
+			copy(a, b)
+			copy(b, c)
+		}}
+		r, reference := fakeReference(t, 64)
+		if err := r.measure(t.Context(), []source{fakeSource(t, swapped)}, reference); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.results) != 1 || r.results[0].OK || r.results[0].Wrong != 4 { // two a batch: the warm-up, and one timed
+			t.Errorf("%d lanes apart: %+v", apart, r.results)
+		}
 	}
 }
 
@@ -88,22 +150,19 @@ func TestFixedWork(t *testing.T) {
 // give the reference's checksum.
 func TestCover(t *testing.T) {
 	s := fakeSource(t, fakeHasher{})
-	reference, err := refer(t.Context(), s, 1)
-	if err != nil || reference.missing() >= 0 {
-		t.Fatal(err, reference.missing())
-	}
 	for width := 1; width <= cryptonight.MaxWidth; width++ {
-		c := &cell{source: s, width: width, threads: 1, reference: reference}
+		_, reference := fakeReference(t, width)
+		c := newCell(s, width, 1, reference)
 		for range 2 {
 			if err := c.round(t.Context(), 0); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := c.complete(); err != nil {
+		if err := c.complete(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		r := results([]*cell{c}, 1)[0]
-		if !r.OK || r.Wrong != 0 || r.Checksum != reference.checksum() || r.Hashes < Nonces || len(r.Rounds) != 2 || r.Pages != "THP" {
+		if !r.OK || r.Wrong != 0 || r.Checksum != reference.checksum() || r.Expected != "" || r.Hashes < uint64(max(Nonces, width)) || c.got.missing() >= 0 || len(r.Rounds) != 2 || r.Pages != "THP" {
 			t.Errorf("width %d: %+v", width, r)
 		}
 	}
@@ -112,10 +171,7 @@ func TestCover(t *testing.T) {
 // TestMismatch: one wrong bit in one lane of one nonce is found, even if the
 // hash is right at another time.
 func TestMismatch(t *testing.T) {
-	reference, err := refer(t.Context(), fakeSource(t, fakeHasher{}), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, reference := fakeReference(t, 4)
 	calls := 0
 	for name, lie := range map[string]func(lane int, in, out []byte){
 		"always": func(_ int, in, out []byte) {
@@ -136,13 +192,13 @@ func TestMismatch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			calls = 0
-			c := &cell{source: fakeSource(t, fakeHasher{lie: lie}), width: 4, threads: 1, reference: reference}
+			c := newCell(fakeSource(t, fakeHasher{lie: lie}), 4, 1, reference)
 			for range 8 {
 				if err := c.round(t.Context(), 0); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := c.complete(); err != nil {
+			if err := c.complete(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			list := results([]*cell{c}, 1)
@@ -162,14 +218,20 @@ func TestMismatch(t *testing.T) {
 
 func TestHashFails(t *testing.T) {
 	broken := errors.New("broken")
-	c := &cell{source: fakeSource(t, fakeHasher{fail: broken}), width: 1, threads: 1, reference: &hashes{}}
+	r, reference := fakeReference(t, 1)
+	c := newCell(fakeSource(t, fakeHasher{fail: broken}), 1, 1, reference)
 	if err := c.round(t.Context(), 0); !errors.Is(err, broken) || !strings.Contains(err.Error(), "cn/1 fake x1, 1 thread:") {
 		t.Error(err)
 	}
-	if err := c.complete(); !errors.Is(err, broken) {
+	if err := c.complete(t.Context()); !errors.Is(err, broken) {
 		t.Error(err)
 	}
-	if _, err := refer(t.Context(), c.source, 1); !errors.Is(err, broken) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.complete(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if _, err := r.refer(t.Context(), c.source); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 	c.newHasher = func(int) (hasher, error) { return nil, broken }
@@ -188,13 +250,17 @@ func TestRatios(t *testing.T) {
 		}
 		return list
 	}
-	s, h := source{algo: algo.CN1, kernel: "k"}, &hashes{}
+	measured := func(kernel string, width, threads int, ms ...float64) *cell {
+		c := newCell(source{algo: algo.CN1, kernel: kernel}, width, threads, newHashes(Nonces))
+		c.rounds = rounds(ms...)
+		return c
+	}
 	list := results([]*cell{
-		{source: s, width: 1, threads: 1, reference: h, rounds: rounds(10, 20, 12)},
-		{source: s, width: 8, threads: 1, reference: h, rounds: rounds(2, 5, 4)}, // ratios 5, 4, 3
-		{source: s, width: 8, threads: 2, reference: h, rounds: rounds(2, 5, 4)}, // twice the rate
-		{source: s, width: 8, threads: 4, reference: h, rounds: rounds(2, 5, 4)}, // no more than that on 2 cores
-		{source: source{algo: algo.CN1, kernel: "lone"}, width: 4, threads: 2, reference: h, rounds: rounds(1, 3)},
+		measured("k", 1, 1, 10, 20, 12),
+		measured("k", 8, 1, 2, 5, 4), // ratios 5, 4, 3
+		measured("k", 8, 2, 2, 5, 4), // twice the rate
+		measured("k", 8, 4, 2, 5, 4), // no more than that on 2 cores
+		measured("lone", 4, 2, 1, 3),
 	}, 2)
 	near := func(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 	for i, want := range []struct{ ms, lane, thread float64 }{{12, 1, 1}, {4, 4, 1}, {4, 0, 2}, {4, 0, 2}, {2, 0, 0}} {
@@ -242,7 +308,7 @@ func TestCheck(t *testing.T) {
 			Widths: []int{1}, Threads: []int{1}, Rounds: 1}
 	}
 	c := good()
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*Config){
@@ -266,7 +332,8 @@ func TestCheck(t *testing.T) {
 // vector is a checksum of testdata/checksums.json.
 type vector struct{ Algo, Checksum, Source string }
 
-// TestRun measures real kernels and holds their checksums to recorded ones.
+// TestRun measures real kernels and holds their checksums to recorded ones,
+// though a width of 20 makes 20 nonces of the 16.
 func TestRun(t *testing.T) {
 	raw, err := os.ReadFile("testdata/checksums.json")
 	if err != nil {
@@ -282,7 +349,7 @@ func TestRun(t *testing.T) {
 	}
 	kernels := cryptonight.Supported(info)
 	cfg := Config{
-		CPU: info, Kernels: []cryptonight.Kernel{kernels[len(kernels)-1]}, Widths: []int{1, 3}, Threads: []int{1, 2},
+		CPU: info, Kernels: []cryptonight.Kernel{kernels[len(kernels)-1]}, Widths: []int{1, 20}, Threads: []int{1, 2},
 		Time: time.Millisecond, Rounds: 2,
 	}
 	for _, v := range known {
@@ -306,12 +373,12 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) != 4*len(known) || last.Total != 8*len(known) || last.Done != last.Total-1 {
+	if len(list) != 4*len(known) || last.Total != 8*len(known) || last.Done != last.Total {
 		t.Fatalf("%d results, progress %+v", len(list), last)
 	}
 	for i, r := range list {
 		v := known[i/4]
-		if r.Algo != v.Algo || !r.OK || r.Checksum != v.Checksum || r.Hashes < Nonces || r.Rate <= 0 || r.HashMS <= 0 || r.XLane <= 0 || r.XThread <= 0 {
+		if r.Algo != v.Algo || !r.OK || r.Checksum != v.Checksum || r.Hashes < 20 || r.Rate <= 0 || r.HashMS <= 0 || r.XLane <= 0 || r.XThread <= 0 {
 			t.Errorf("%+v, want checksum %s (%s)", r, v.Checksum, v.Source)
 		}
 	}

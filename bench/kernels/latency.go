@@ -21,11 +21,12 @@ type Latency struct {
 // lineBytes is a cache line: each read takes another one.
 const lineBytes = 64
 
-// Latencies measures from 1 MiB to twice the L3, in steps of two. It takes
-// some 0.4 s and 128 MiB on a CPU of 32 MiB.
+// Latencies measures from 1 MiB to twice the L3 that a core reaches, in steps of
+// two, one size after the other: it takes about a second on a CPU of 32 MiB,
+// and 64 MiB of memory.
 func Latencies(info *cpu.Info) ([]Latency, error) {
 	const least, usual = 1 << 20, 32 << 20
-	most := info.L3
+	most := info.L3 / max(info.L3Groups, 1)
 	if most <= 0 {
 		most = usual
 	}
@@ -40,7 +41,8 @@ func Latencies(info *cpu.Info) ([]Latency, error) {
 	return list, nil
 }
 
-// latency walks through size bytes, a power of two, once to fetch them and once more.
+// latency walks through size bytes, a power of two, once to fetch
+// them and once more to be timed.
 func latency(size int) (float64, error) {
 	arena, err := cpu.AllocArena(size)
 	if err != nil {

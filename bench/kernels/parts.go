@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,16 +45,11 @@ type partsCell struct {
 // Threads and Time do not count: a turn is one batch on whole pads and one on
 // confined ones. Errors: as Run's; RandomX has no such parts.
 func RunParts(ctx context.Context, cfg Config) ([]Parts, error) {
-	if err := cfg.check(); err != nil {
+	if err := cfg.CheckParts(); err != nil {
 		return nil, err
 	}
 	r := &runner{cfg: cfg, engines: map[cryptonight.Kernel]*cryptonight.Engine{}}
 	r.total = len(cfg.Algos) * len(cfg.Kernels) * len(cfg.Widths) * cfg.Rounds
-	for _, a := range cfg.Algos {
-		if a.Family() != algo.CryptoNight {
-			return nil, fmt.Errorf("%v has no scratchpad to fill and fold: only CryptoNight has these parts", a)
-		}
-	}
 	if err := r.openEngines(ctx); err != nil {
 		return nil, err
 	}
@@ -70,10 +66,7 @@ func RunParts(ctx context.Context, cfg Config) ([]Parts, error) {
 
 // parts times one algorithm.
 func (r *runner) parts(ctx context.Context, a algo.ID) ([]Parts, error) {
-	widest := r.cfg.Widths[0]
-	for _, w := range r.cfg.Widths {
-		widest = max(widest, w)
-	}
+	widest := slices.Max(r.cfg.Widths)
 	var cells []*partsCell
 	for _, k := range r.cfg.Kernels {
 		w, err := r.engines[k].NewWorker(widest, a)
@@ -85,7 +78,7 @@ func (r *runner) parts(ctx context.Context, a algo.ID) ([]Parts, error) {
 			return nil, err
 		}
 		for _, width := range r.cfg.Widths {
-			cells = append(cells, &partsCell{algo: a, worker: w, kernel: k, width: width, reach: reach(r.cfg.CPU.L2, width)})
+			cells = append(cells, &partsCell{algo: a, worker: w, kernel: k, width: width, reach: reach(r.cfg.CPU.L2, width, w.ArenaBytes()/widest)})
 		}
 	}
 	for range r.cfg.Rounds {
@@ -108,14 +101,15 @@ func (r *runner) parts(ctx context.Context, a algo.ID) ([]Parts, error) {
 }
 
 // reach is the most bytes of a lane with which so many lanes fill half of an
-// L2 cache: a power of two, 4096 at least.
-func reach(l2, width int) int {
+// L2 cache: a power of two, a pad at most and 4096 at least. 64 lanes of 4096
+// need an L2 of 512 KiB; in a smaller one they are not confined to half of it.
+func reach(l2, width, pad int) int {
 	const usual = 1 << 20 // where the CPU does not tell
 	if l2 <= 0 {
 		l2 = usual
 	}
 	n := 4096
-	for 2*n*width <= l2/2 {
+	for 2*n*width <= l2/2 && 2*n <= pad {
 		n *= 2
 	}
 	return n

@@ -28,7 +28,7 @@ type Result struct {
 	Hashes   uint64  `json:"hashes"` // all that were made and compared
 	Wrong    uint64  `json:"wrong_hashes"`
 	Pages    string  `json:"pages"`
-	Checksum string  `json:"checksum"`           // of the fixed work by this path
+	Checksum string  `json:"checksum"`           // of the first Nonces hashes by this path
 	Expected string  `json:"expected,omitempty"` // of the reference, if it differs
 	OK       bool    `json:"ok"`
 	Rounds   []Round `json:"rounds"`
@@ -47,7 +47,7 @@ func results(cells []*cell, cores int) []Result {
 		}
 		r.BatchMS = float64(c.width*c.threads) / r.Rate * 1e3
 		r.OK = c.wrong == 0 && r.Checksum == expected
-		if !r.OK {
+		if r.Checksum != expected {
 			r.Expected = expected
 		}
 		if one := find(cells, c, 1, c.threads); one != nil {
@@ -104,8 +104,8 @@ func Mismatches(list []Result) []string {
 	return names
 }
 
-// Below names the CryptoNight variants whose best batch, on one thread of the
-// last kernel measured, is less than least times one lane.
+// Below names the CryptoNight variants whose best batch, by the last kernel
+// measured and its fewest threads, is less than least times one lane.
 func Below(list []Result, least float64) []string {
 	best, order := map[string]Result{}, []string{}
 	for _, r := range list {

@@ -17,7 +17,7 @@ import (
 // result, not an error. Errors: a bad Config; a kernel that fails its self-test;
 // memory; ctx's, with the results of the algorithms that were done.
 func Run(ctx context.Context, cfg Config) ([]Result, error) {
-	if err := cfg.check(); err != nil {
+	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
 	r := &runner{cfg: cfg, engines: map[cryptonight.Kernel]*cryptonight.Engine{}}
@@ -62,8 +62,10 @@ func (r *runner) cryptoNight(ctx context.Context, a algo.ID) error {
 	if err := r.openEngines(ctx); err != nil {
 		return err
 	}
-	r.note(fmt.Sprintf("%v reference hashes", a))
-	reference, err := refer(ctx, cnSource(r.plain, a), r.cfg.CPU.Cores)
+	if err := r.openPlain(ctx); err != nil {
+		return err
+	}
+	reference, err := r.refer(ctx, cnSource(r.plain, a))
 	if err != nil {
 		return err
 	}
@@ -77,10 +79,10 @@ func (r *runner) cryptoNight(ctx context.Context, a algo.ID) error {
 // openEngines makes the kernels ready once. Each tests itself with public
 // vectors of all variants.
 func (r *runner) openEngines(ctx context.Context) (err error) {
-	if r.plain != nil {
-		return nil
-	}
 	for _, k := range r.cfg.Kernels {
+		if r.engines[k] != nil {
+			continue
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -88,6 +90,17 @@ func (r *runner) openEngines(ctx context.Context) (err error) {
 		if r.engines[k], err = engine(r.cfg.CPU, k, r.cfg.NoJIT); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// openPlain makes the reference kernel ready once.
+func (r *runner) openPlain(ctx context.Context) (err error) {
+	if r.plain != nil {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	r.note("self-test of the reference kernel")
 	r.plain, err = engine(r.cfg.CPU, cryptonight.Portable, true)
@@ -103,8 +116,7 @@ func (r *runner) randomX(ctx context.Context) error {
 	}
 	var reference *hashes
 	err = r.withRandomX(ctx, plain, randomx.ModeLight, func(m *randomx.Manager) (err error) {
-		r.note("rx/0 reference hashes")
-		reference, err = refer(ctx, rxSource(m, "reference"), r.cfg.CPU.Cores)
+		reference, err = r.refer(ctx, rxSource(m, "reference"))
 		return err
 	})
 	modes := []randomx.Mode{randomx.ModeLight}
@@ -132,10 +144,11 @@ func (r *runner) withRandomX(ctx context.Context, info *cpu.Info, mode randomx.M
 	return use(m)
 }
 
-// refer hashes the fixed work one input a call, on so many threads.
-func refer(ctx context.Context, s source, threads int) (*hashes, error) {
-	h := &hashes{}
-	errs := make([]error, min(max(threads, 1), Nonces))
+// refer hashes the fixed work one input a call, on all cores.
+func (r *runner) refer(ctx context.Context, s source) (*hashes, error) {
+	r.note(fmt.Sprintf("%v reference hashes", s.algo))
+	h := newHashes(r.cfg.nonces())
+	errs := make([]error, min(max(r.cfg.CPU.Cores, 1), h.nonces()))
 	var wait sync.WaitGroup
 	for t := range errs {
 		wait.Go(func() { errs[t] = h.fill(ctx, s, t, len(errs)) })
@@ -157,11 +170,11 @@ func (h *hashes) fill(ctx context.Context, s source, first, step int) error {
 	}
 	defer w.close()
 	b := newBatch(1)
-	for n := first; n < Nonces; n += step {
+	for n := first; n < h.nonces(); n += step {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b.set(n)
+		b.set(n, h.nonces())
 		if err := w.hash(b.in, b.lens, h.at(n)); err != nil {
 			return err
 		}
@@ -176,7 +189,7 @@ func (r *runner) measure(ctx context.Context, sources []source, reference *hashe
 	for _, s := range sources {
 		for _, threads := range r.cfg.Threads {
 			for _, width := range r.cfg.Widths {
-				cells = append(cells, &cell{source: s, width: width, threads: threads, reference: reference})
+				cells = append(cells, newCell(s, width, threads, reference))
 			}
 		}
 	}
@@ -194,7 +207,8 @@ func (r *runner) measure(ctx context.Context, sources []source, reference *hashe
 		}
 	}
 	for _, c := range cells {
-		if err := c.complete(); err != nil {
+		r.note(c.String())
+		if err := c.complete(ctx); err != nil {
 			return err
 		}
 	}

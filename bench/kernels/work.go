@@ -5,13 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 
 	"github.com/assay-pool/assay/native/cryptonight"
 )
 
 const (
-	// Nonces is the fixed work: so many inputs, which every path hashes at least
-	// once; batches of more repeat them.
+	// Nonces is the least fixed work: so many inputs, which every path hashes at
+	// least once. The checksum is of these, whatever the widths; Config.nonces
+	// tells how many there are in a run.
 	Nonces = 16
 	// inputBytes is a usual hashing blob's length, nonceAt where its nonce stands.
 	inputBytes = 76
@@ -23,6 +25,11 @@ const (
 
 	hashBytes = cryptonight.HashSize
 )
+
+// nonces is the fixed work of a run: an input of its own for each lane of the
+// widest path. Two lanes with one input would walk through their pads in step,
+// and an exchange of their hashes would show nowhere.
+func (c *Config) nonces() int { return max(Nonces, slices.Max(c.Widths)) }
 
 // input n is 76 bytes 0, 1, 2, … with the nonce n at byte 39, little-endian.
 func appendInput(dst []byte, n int) []byte {
@@ -36,13 +43,22 @@ func appendInput(dst []byte, n int) []byte {
 
 // hashes are those of all nonces, in order, as far as they are known.
 type hashes struct {
-	digests [Nonces * hashBytes]byte
-	seen    [Nonces]bool
+	digests []byte
+	seen    []bool
 }
+
+// newHashes has room for so many nonces, Nonces at least.
+func newHashes(nonces int) *hashes {
+	return &hashes{digests: make([]byte, nonces*hashBytes), seen: make([]bool, nonces)}
+}
+
+// nonces is how many there is room for.
+func (h *hashes) nonces() int { return len(h.seen) }
 
 func (h *hashes) at(nonce int) []byte { return h.digests[nonce*hashBytes : (nonce+1)*hashBytes] }
 
-// note takes a hash down. A wrong one stays: it must show in the checksum.
+// note takes a hash down. A wrong one stays: among the first Nonces it must show
+// in the checksum.
 func (h *hashes) note(nonce int, digest []byte, reference *hashes) (right bool) {
 	right = bytes.Equal(digest, reference.at(nonce))
 	if !right || !h.seen[nonce] {
@@ -62,10 +78,10 @@ func (h *hashes) missing() int {
 	return -1
 }
 
-// checksum is the first 8 bytes of the SHA-256 of all hashes in order of their
-// nonces, in hex: equal on every machine and by every path.
+// checksum is the first 8 bytes of the SHA-256 of the first Nonces hashes in
+// order of their nonces, in hex: equal on every machine and by every path.
 func (h *hashes) checksum() string {
-	sum := sha256.Sum256(h.digests[:])
+	sum := sha256.Sum256(h.digests[:Nonces*hashBytes])
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -86,11 +102,12 @@ func newBatch(width int) *batch {
 	return b
 }
 
-// set fills the batch with width nonces from start on, modulo Nonces.
-func (b *batch) set(start int) {
+// set fills the batch with width nonces from start on, modulo nonces. They are
+// distinct where width is at most that.
+func (b *batch) set(start, nonces int) {
 	b.in = b.in[:0]
 	for i := range b.nonces {
-		b.nonces[i] = (start + i) % Nonces
+		b.nonces[i] = (start + i) % nonces
 		b.in = appendInput(b.in, b.nonces[i])
 	}
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/assay-pool/assay/bench/kernels"
@@ -28,8 +30,9 @@ type kernelsFlags struct {
 }
 
 const kernelsSynopsis = `Measures algorithm × kernel × width × threads, and checks every hash it makes: all paths of an
-algorithm hash the same 16 inputs, and the portable kernel with one lane says what the hashes are.
-A wrong hash is a MISMATCH and exit 1. The checksum is of those 16 hashes, equal on every machine.
+algorithm hash the same 16 inputs, more where --width goes beyond 16: one for each lane. The portable
+kernel with one lane, for rx/0 light memory without AES instructions, says what the hashes are. A wrong
+hash is a MISMATCH and exit 1. The checksum is of the first 16 hashes, equal on every machine.
 
   THR      hash threads                    H/S      of all threads, by the wall clock
   MS/HASH  CPU time of a hash              BATCH MS wall time of a batch: the wait of a share
@@ -64,13 +67,21 @@ func registerKernels(set *options.Set, f *kernelsFlags) {
 	registerCPUDisable(p, &f.cpuDisable)
 	p.Group("Run")
 	p.Duration(&f.time, "time", time.Second, time.Millisecond, time.Hour,
-		"Hashing `time` of each path, all rounds together. A round takes one batch at least, so slow paths take longer.")
+		"Hashing `time` of each path, all rounds together. A round takes one batch at least, and a path takes every input, "+
+			"so slow paths take longer.")
 	p.Int(&f.rounds, "rounds", 3, 1, kernels.MaxRounds, "Turns of each path; the median counts. Turn it up on a machine with other work.")
 	p.Bool(&f.parts, "parts", false, "Time the phases of a CryptoNight hash instead, --rounds batches of each path, and the main loop without its cache misses.")
 	p.Bool(&f.quick, "quick", false, "A check rather than a measurement: --time=50ms --rounds=1 --width=1,8 --threads=1, whatever these say.")
-	p.Float(&f.minSpeedup, "min-speedup", 0, 0, 16, "Exit with 1 if the best batch of a CryptoNight variant is less than so many `times` as fast as one lane. 0 asks for nothing.")
+	p.Float(&f.minSpeedup, "min-speedup", 0, 0, 16, "Exit with 1 if the best batch of a CryptoNight variant is less than so many `times` as fast as one lane. "+
+		"0 asks for nothing. Not with --parts.")
 	p.Group("Output")
 	p.Bool(&f.json, "json", false, "Write facts and results as one JSON object.")
+	set.Check(func() []error {
+		if f.parts && f.minSpeedup > 0 {
+			return []error{fmt.Errorf("--parts makes no hashes, so --min-speedup %g has none to compare: leave one of the two out", f.minSpeedup)}
+		}
+		return nil
+	})
 }
 
 // config turns flags into what to measure.
@@ -91,8 +102,34 @@ func (f *kernelsFlags) config() (cfg kernels.Config, err error) {
 	if cfg.Widths, err = parseNumbers("width", f.widths, 0, cryptonight.MaxWidth); err != nil {
 		return cfg, err
 	}
-	cfg.Threads, err = parseNumbers("threads", f.threads, cfg.CPU.Cores, kernels.MaxThreads)
-	return cfg, err
+	if cfg.Threads, err = parseNumbers("threads", f.threads, cfg.CPU.Cores, kernels.MaxThreads); err != nil {
+		return cfg, err
+	}
+	return cfg, f.check(cfg)
+}
+
+// check refuses what leaves nothing to measure, or nothing to compare.
+func (f *kernelsFlags) check(cfg kernels.Config) error {
+	if f.parts {
+		if err := cfg.CheckParts(); err != nil {
+			return fmt.Errorf("--algo with --parts: %w", err)
+		}
+		return nil
+	}
+	if err := cfg.Check(); err != nil {
+		return fmt.Errorf("--algo: %w", err)
+	}
+	if f.minSpeedup <= 0 {
+		return nil
+	}
+	if cfg.Widths[0] != 1 || len(cfg.Widths) == 1 {
+		return fmt.Errorf("--min-speedup %g compares batches with one lane: --width must have 1 and a wider one, it is %s",
+			f.minSpeedup, strings.Join(splitList(f.widths), ","))
+	}
+	if !slices.ContainsFunc(cfg.Algos, func(a algo.ID) bool { return a.Family() == algo.CryptoNight }) {
+		return fmt.Errorf("--min-speedup %g is for CryptoNight: --algo has none, it is %s", f.minSpeedup, join(cfg.Algos))
+	}
+	return nil
 }
 
 func (f *kernelsFlags) parseAlgos() ([]algo.ID, error) {
@@ -134,6 +171,9 @@ func (f *kernelsFlags) parseKernels(info *cpu.Info) ([]cryptonight.Kernel, error
 			list = append(list, k)
 		}
 	}
+	if len(list) == 0 {
+		return nil, errors.New("--kernel is empty")
+	}
 	slices.Sort(list)
 	return slices.Compact(list), nil
 }
@@ -167,13 +207,16 @@ type kernelsReport struct {
 	NoJIT       bool             `json:"no_jit"`
 	Mode        string           `json:"randomx_mode"`
 	Seconds     float64          `json:"seconds"` // of the whole run
-	OK          bool             `json:"ok"`      // all was measured, and no hash was wrong
+	OK          bool             `json:"ok"`      // all was measured, and no hash was wrong; --parts has none to compare
 	Results     []kernels.Result `json:"results"`
 	Parts       []kernels.Parts  `json:"parts,omitempty"` // of --parts
 
 	// Random reads before and after.
 	Before []kernels.Latency `json:"random_read_before"`
 	After  []kernels.Latency `json:"random_read_after"`
+
+	parts    bool // --parts: Parts instead of Results
+	complete bool // nothing cut the run short
 }
 
 // runKernels is the subcommand.
@@ -193,12 +236,13 @@ func runKernels(ctx context.Context, args []string, s streams) int {
 	}
 	progress := &turnProgress{w: s.stderr, live: isTerminal(s.stderr), started: time.Now()}
 	cfg.Progress = progress.show
-	report := kernelsReport{Host: host(cfg.CPU, args), TimePerPath: f.time.Seconds(), Rounds: f.rounds, NoJIT: f.noJIT, Mode: f.mode}
-	err = report.measure(ctx, cfg, f.parts)
+	report := kernelsReport{Host: host(cfg.CPU, args), TimePerPath: f.time.Seconds(), Rounds: f.rounds, NoJIT: f.noJIT, Mode: f.mode, parts: f.parts}
+	err = report.measure(ctx, cfg)
 	progress.clear()
 	report.Seconds = time.Since(progress.started).Seconds()
 	failures := kernels.Mismatches(report.Results)
-	report.OK = err == nil && len(failures) == 0
+	report.complete = err == nil
+	report.OK = report.complete && len(failures) == 0
 	if f.minSpeedup > 0 {
 		failures = append(failures, kernels.Below(report.Results, f.minSpeedup)...)
 	}
@@ -219,11 +263,11 @@ func runKernels(ctx context.Context, args []string, s streams) int {
 }
 
 // measure fills the report in, as far as it comes.
-func (r *kernelsReport) measure(ctx context.Context, cfg kernels.Config, parts bool) (err error) {
+func (r *kernelsReport) measure(ctx context.Context, cfg kernels.Config) (err error) {
 	if r.Before, err = kernels.Latencies(cfg.CPU); err != nil {
 		return err
 	}
-	if parts {
+	if r.parts {
 		r.Parts, err = kernels.RunParts(ctx, cfg)
 	} else {
 		r.Results, err = kernels.Run(ctx, cfg)
@@ -246,25 +290,33 @@ func (r kernelsReport) write(w io.Writer, asJSON bool) error {
 	if _, err := fmt.Fprintf(w, "%s%s\n", r.Host.lines("kernels"), r.reads()); err != nil {
 		return err
 	}
-	if len(r.Parts) > 0 {
+	if r.parts {
 		if err := kernels.WriteParts(w, r.Parts); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "\n%d paths in %.0f s\n", len(r.Parts), r.Seconds)
+	} else if err := kernels.Write(w, r.Results); err != nil {
 		return err
 	}
-	if err := kernels.Write(w, r.Results); err != nil {
-		return err
-	}
-	verdict := "every hash is right"
-	switch {
-	case len(kernels.Mismatches(r.Results)) > 0:
-		verdict = "NOT EVERY HASH IS RIGHT"
-	case !r.OK:
-		verdict = "cut short; every hash shown is right"
-	}
-	_, err := fmt.Fprintf(w, "\n%d paths in %.0f s: %s\n", len(r.Results), r.Seconds, verdict)
+	_, err := fmt.Fprintf(w, "\n%s\n", r.lastLine())
 	return err
+}
+
+// lastLine is the one under the table.
+func (r kernelsReport) lastLine() string {
+	line := fmt.Sprintf("%d paths in %.0f s", len(r.Results)+len(r.Parts), r.Seconds)
+	if !r.complete {
+		line += ", cut short"
+	}
+	switch {
+	case r.parts: // no hashes
+	case len(kernels.Mismatches(r.Results)) > 0:
+		line += ": NOT EVERY HASH IS RIGHT"
+	case !r.complete:
+		line += ": every hash shown is right"
+	default:
+		line += ": every hash is right"
+	}
+	return line
 }
 
 // reads are the lines of the random reads.

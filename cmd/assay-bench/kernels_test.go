@@ -25,6 +25,13 @@ func TestKernelsCommandLine(t *testing.T) {
 		"mode":           {[]string{"--randomx-mode=auto"}, "is not one of light, full"},
 		"time":           {[]string{"--time=0"}, "is not between 1ms"},
 		"feature":        {[]string{"--cpu-disable=mmx9"}, "can be disabled"},
+		"no kernel":      {[]string{"--kernel=,"}, "--kernel is empty"},
+		"RandomX 2":      {[]string{"--algo=cn/0,rx/2"}, "--algo: rx/2 needs RandomX v2"},
+		"parts of rx":    {[]string{"--parts", "--algo=cn/0,rx/0"}, "--algo with --parts: rx/0 has no scratchpad"},
+		"parts, speed":   {[]string{"--parts", "--min-speedup=4"}, "--parts makes no hashes, so --min-speedup 4 has none to compare: leave one"},
+		"speed to none":  {[]string{"--min-speedup=4", "--width=4,8"}, "--width must have 1 and a wider one, it is 4,8"},
+		"speed of none":  {[]string{"--min-speedup=4", "--width=1"}, "--width must have 1 and a wider one, it is 1"},
+		"speed of rx":    {[]string{"--min-speedup=4", "--algo=rx/0"}, "--min-speedup 4 is for CryptoNight: --algo has none, it is rx/0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t.Context(), nil, append([]string{"kernels"}, tc.args...)...)
@@ -54,7 +61,7 @@ func TestKernelsConfig(t *testing.T) {
 	if cfg, err = f.config(); err != nil || len(cfg.Algos) != 23 {
 		t.Errorf("parts of %v, %v", cfg.Algos, err)
 	}
-	f.algos, f.quick = []string{"rx/0", "cn-pico cn-trtl"}, true
+	f.algos, f.quick, f.parts = []string{"rx/0", "cn-pico cn-trtl"}, true, false
 	if cfg, err = f.config(); err != nil || len(cfg.Algos) != 2 || len(cfg.Threads) != 1 || cfg.Rounds != 1 || cfg.Time == 0 {
 		t.Errorf("%+v, %v", cfg, err)
 	}
@@ -90,34 +97,41 @@ func TestKernels(t *testing.T) {
 	})
 	t.Run("parts", func(t *testing.T) {
 		code, stdout, stderr := call(t.Context(), nil, "kernels", "--parts", "--rounds=1", "--width=1,8", "--algo=cn-pico")
+		if strings.Contains(stdout, "cut short") || strings.Contains(stdout, "hash is right") {
+			t.Errorf("%s", stdout)
+		}
 		for _, want := range []string{"EXPLODE", "×IN L2", "cn-pico", "2 paths in ", "RANDOM READ  before 1 MiB ", "RANDOM READ  after 1 MiB "} {
 			if code != exitOK || !strings.Contains(stdout, want) {
 				t.Errorf("exit %d, no %q in\n%s%s", code, want, stdout, stderr)
 			}
 		}
-		if code, _, stderr := call(t.Context(), nil, "kernels", "--parts", "--algo=rx/0"); code != exitFailed || !strings.Contains(stderr, "rx/0 has no scratchpad") {
-			t.Errorf("exit %d: %s", code, stderr)
-		}
 		var r kernelsReport
 		code, stdout, _ = call(t.Context(), nil, "kernels", "--parts", "--quick", "--json", "--algo=cn/upx2")
-		if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != exitOK || len(r.Parts) != 2 || len(r.Before) == 0 || len(r.After) == 0 {
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != exitOK || !r.OK || len(r.Parts) != 2 || len(r.Before) == 0 || len(r.After) == 0 {
 			t.Errorf("exit %d, %v: %s", code, err, stdout)
 		}
 	})
 	t.Run("cut short", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if code, stdout, _ := call(ctx, nil, "kernels", "--quick", "--algo=cn-pico"); code != exitFailed || !strings.Contains(stdout, "0 paths in ") {
-			t.Errorf("exit %d: %s", code, stdout)
+		for _, tc := range []struct{ flag, head, last string }{
+			{"--parts=false", "×LANE", ", cut short: every hash shown is right\n"}, {"--parts", "EXPLODE", ", cut short\n"},
+		} {
+			code, stdout, _ := call(ctx, nil, "kernels", "--quick", "--algo=cn-pico", tc.flag)
+			if code != exitFailed || !strings.Contains(stdout, tc.head) || !strings.Contains(stdout, "\n0 paths in ") || !strings.HasSuffix(stdout, tc.last) {
+				t.Errorf("exit %d: %s", code, stdout)
+			}
 		}
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		code, stdout, stderr := call(ctx, nil, "kernels", "--quick", "--algo=cn-pico", "--json")
-		var r kernelsReport
-		if err := json.Unmarshal([]byte(stdout), &r); err != nil || r.OK || code != exitFailed || !strings.Contains(stderr, "context canceled") {
-			t.Errorf("exit %d, %v: %s%s", code, err, stdout, stderr)
+		for _, flag := range []string{"--parts=false", "--parts"} {
+			code, stdout, stderr := call(ctx, nil, "kernels", "--quick", "--algo=cn-pico", "--json", flag)
+			var r kernelsReport
+			if err := json.Unmarshal([]byte(stdout), &r); err != nil || r.OK || code != exitFailed || !strings.Contains(stderr, "context canceled") {
+				t.Errorf("%s: exit %d, %v: %s%s", flag, code, err, stdout, stderr)
+			}
 		}
 	})
 }
@@ -125,6 +139,9 @@ func TestKernels(t *testing.T) {
 func TestMismatchIsShown(t *testing.T) {
 	var out strings.Builder
 	r := kernelsReport{Results: []kernels.Result{{Algo: "cn/1", Kernel: "k", Checksum: "0123456789abcdef", Wrong: 1}}}
+	if !strings.Contains(r.lastLine(), "cut short: NOT EVERY") {
+		t.Errorf("cut short, and wrong: %s", r.lastLine())
+	}
 	if err := r.write(&out, false); err != nil || !strings.Contains(out.String(), "MISMATCH") || !strings.Contains(out.String(), "NOT EVERY HASH IS RIGHT") {
 		t.Errorf("%v: %s", err, &out)
 	}
