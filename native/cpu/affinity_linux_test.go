@@ -11,13 +11,18 @@ import (
 )
 
 // virtualBytes reads the size of the process's address space.
-func virtualBytes(t *testing.T) int {
+func virtualBytes(t *testing.T) int { return statm(t, 0) }
+
+// residentBytes reads the memory the process has.
+func residentBytes(t *testing.T) int { return statm(t, 1) }
+
+func statm(t *testing.T, field int) int {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages, err := strconv.Atoi(strings.Fields(string(b))[0])
+	pages, err := strconv.Atoi(strings.Fields(string(b))[field])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -42,6 +43,33 @@ func AllocArena(size int) (*Arena, error) {
 		slog.Default().Warn("arena was dropped without Close; its memory is leaked", "bytes", n)
 	}, len(a.mapped))
 	return a, nil
+}
+
+// Populate puts memory behind the arena now instead of at its first use, when
+// something may wait for it; call it before, as what is in there may be lost.
+// Errors: memory lacks, found out before the system's last page is taken from
+// others; the arena is closed.
+func (a *Arena) Populate() error { return a.populate(AvailableMemory) }
+
+// populate looks at the memory before each step, for all that is still to come:
+// other threads populate arenas of their own at the same time. Reserved huge
+// pages are the arena's already.
+func (a *Arena) populate(available func() (Memory, error)) error {
+	if a.Bytes == nil {
+		return errors.New("populate arena: it is closed")
+	}
+	for at := 0; at < len(a.Bytes); at += hugePageBytes {
+		rest := a.Bytes[at:]
+		mem, err := available()
+		if err == nil && a.Pages != Huge && mem.Available < uint64(len(rest)) {
+			return fmt.Errorf("populate arena of %d bytes: %d are still to come, %d are available by %s",
+				len(a.Bytes), len(rest), mem.Available, mem.Limit)
+		}
+		if err := populate(rest[:min(hugePageBytes, len(rest))]); err != nil {
+			return fmt.Errorf("populate arena of %d bytes on %s pages: %w", len(a.Bytes), a.Pages, err)
+		}
+	}
+	return nil
 }
 
 // Close unmaps the arena. Further calls do nothing and return the same error.

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"errors"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,18 @@ func (a *Arena) mapMemory(size int) error {
 		a.Pages = THP
 	}
 	return nil
+}
+
+// populate asks the kernel, which answers with an error where touching would
+// be a SIGBUS: reserved huge pages that a cgroup's limit denies. Kernels before
+// 5.14 do not know the question.
+func populate(b []byte) error {
+	err := unix.Madvise(b, unix.MADV_POPULATE_WRITE)
+	if errors.Is(err, unix.EINVAL) {
+		clear(b)
+		return nil
+	}
+	return err
 }
 
 func (a *Arena) unmap() error { return unix.Munmap(a.mapped) }

@@ -3,6 +3,7 @@
 package cpu
 
 import (
+	"strings"
 	"testing"
 	"unsafe"
 )
@@ -34,6 +35,57 @@ func TestArena(t *testing.T) {
 		}
 		if err := a.Close(); err != nil {
 			t.Errorf("second Close: %v", err)
+		}
+	}
+}
+
+// TestPopulate: an arena is only address space until it is populated.
+func TestPopulate(t *testing.T) {
+	const size = 65<<20 + 5
+	a, err := AllocArena(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	untouched := residentBytes(t)
+	if err := a.Populate(); err != nil {
+		t.Fatal(err)
+	}
+	if got := residentBytes(t) - untouched; a.Pages != Huge && got < 60<<20 { // reserved pages are not counted there
+		t.Errorf("%d bytes became resident, want %d", got, size)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Populate(); err == nil {
+		t.Error("a closed arena was populated")
+	}
+}
+
+// TestPopulateWithoutMemory: memory that goes to others meanwhile is an error
+// in time, unless the arena has its reserved pages.
+func TestPopulateWithoutMemory(t *testing.T) {
+	const size = 8 << 20
+	for _, pages := range []Pages{Plain, THP, Huge} {
+		a, err := AllocArena(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		a.Pages = pages
+		looks := 0
+		err = a.populate(func() (Memory, error) {
+			looks++
+			return Memory{Available: uint64(size - looks*(3<<20)), Limit: "memory.max"}, nil
+		})
+		if pages == Huge {
+			if err != nil {
+				t.Errorf("%v: %v", pages, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), "memory.max") {
+			t.Errorf("%v: %v, want an error that names the limit", pages, err)
 		}
 	}
 }

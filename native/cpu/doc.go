@@ -7,6 +7,7 @@
 //	/proc/meminfo, THP mode ─ HugePages ─▶ HugePageState ─ Hint ─▶ operator
 //	/proc, cgroup limits ── AvailableMemory ─▶ RandomX mode "auto"
 //	mmap ── AllocArena: MAP_HUGETLB ▶ MADV_HUGEPAGE ▶ plain ─▶ scratchpads
+//	                     └ Populate: memory behind them before they are needed
 //
 // Nothing here is global: Info is a copy, so two callers may disable different
 // features in one process, and a test reaches every lower code path.
