@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/assay-pool/assay/native/algo"
+	"github.com/assay-pool/assay/native/cpu"
 	"github.com/assay-pool/assay/native/cryptonight"
 	"github.com/assay-pool/assay/native/randomx"
 )
@@ -24,6 +25,9 @@ var ErrEpoch = errors.New("the seed's epoch is not resident")
 type Engines struct {
 	RandomX     *randomx.Manager
 	CryptoNight *cryptonight.Engine
+	// Expected are the CryptoNight algorithms each worker takes memory for when
+	// it is made. All others work too, but their first hash waits for memory.
+	Expected []algo.ID
 }
 
 // Supports tells whether an algorithm can be hashed, or why not.
@@ -49,15 +53,18 @@ func (e Engines) Supports(a algo.ID) error {
 // Worker hashes on one OS thread at a time. Not safe for concurrent use.
 type Worker struct {
 	engines Engines
-	rx      *randomx.Worker // nil without RandomX
-	cn      map[algo.ID]*cryptonight.Worker
+	rx      *randomx.Worker     // nil without RandomX
+	cn      *cryptonight.Worker // of Engines.Expected; nil without
+	others  *cryptonight.Worker // of all CryptoNight algorithms, made when one outside Expected comes
 	heights []uint64
 }
 
-// NewWorker makes a thread's worker. CryptoNight's scratchpads are taken at an
-// algorithm's first hash: a node of one coin pays for one algorithm.
+// NewWorker makes a thread's worker, with memory behind the scratchpads of the
+// expected CryptoNight algorithms: the largest one's, as one hashes at a time.
+// Call it on the worker's thread, so that the memory is near. Errors: memory
+// lacks; an expected algorithm that is not supported, or not CryptoNight.
 func (e Engines) NewWorker() (*Worker, error) {
-	w := &Worker{engines: e, cn: make(map[algo.ID]*cryptonight.Worker)}
+	w := &Worker{engines: e}
 	if e.RandomX != nil {
 		rx, err := e.RandomX.NewWorker()
 		if err != nil {
@@ -65,7 +72,38 @@ func (e Engines) NewWorker() (*Worker, error) {
 		}
 		w.rx = rx
 	}
+	if err := w.expect(e.Expected); err != nil {
+		w.Close()
+		return nil, fmt.Errorf("make a CryptoNight worker: %w", err)
+	}
 	return w, nil
+}
+
+func (w *Worker) expect(algos []algo.ID) (err error) {
+	if len(algos) == 0 {
+		return nil
+	}
+	for _, a := range algos {
+		if a.Family() != algo.CryptoNight {
+			return fmt.Errorf("%v is not one of its algorithms", a)
+		}
+		if err := w.engines.Supports(a); err != nil {
+			return err
+		}
+	}
+	if w.cn, err = w.engines.CryptoNight.NewWorker(cryptonight.MaxWidth, algos...); err != nil {
+		return err
+	}
+	return w.cn.Populate()
+}
+
+// Pages is the kind of memory that the scratchpads of the expected CryptoNight
+// algorithms lie in; plain if none is expected.
+func (w *Worker) Pages() cpu.Pages {
+	if w.cn == nil {
+		return cpu.Plain
+	}
+	return w.cn.Pages()
 }
 
 // fullWidth is the RandomX batch in full-memory mode. Pipelining gains its
@@ -117,14 +155,16 @@ func (w *Worker) Hash(key Key, in []byte, lens []uint32, out []byte) error {
 }
 
 func (w *Worker) cryptoNight(key Key, in []byte, lens []uint32, out []byte) error {
-	cn := w.cn[key.Algo]
-	if cn == nil {
-		engine := w.engines.CryptoNight
-		var err error
-		if cn, err = engine.NewWorker(engine.MaxBatch(key.Algo), key.Algo); err != nil {
-			return fmt.Errorf("make a %v worker: %w", key.Algo, err)
+	cn := w.cn
+	if cn == nil || cn.MaxBatch(key.Algo) == 0 {
+		if w.others == nil {
+			var err error
+			// Only pads in use become memory: one arena does for all.
+			if w.others, err = w.engines.CryptoNight.NewWorker(cryptonight.MaxWidth); err != nil {
+				return fmt.Errorf("make a %v worker: %w", key.Algo, err)
+			}
 		}
-		w.cn[key.Algo] = cn
+		cn = w.others
 	}
 	w.heights = w.heights[:0]
 	for range lens {
@@ -138,8 +178,10 @@ func (w *Worker) Close() {
 	if w.rx != nil {
 		w.rx.Close()
 	}
-	for _, cn := range w.cn {
-		// Unmapping our own arena fails only if it is not ours.
-		_ = cn.Close()
+	for _, cn := range []*cryptonight.Worker{w.cn, w.others} {
+		if cn != nil {
+			// Unmapping our own arena fails only if it is not ours.
+			_ = cn.Close()
+		}
 	}
 }

@@ -6,11 +6,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/assay-pool/assay/native/algo"
+	"github.com/assay-pool/assay/native/cpu"
 	"github.com/assay-pool/assay/native/cryptonight"
 	"github.com/assay-pool/assay/native/randomx"
 )
@@ -137,6 +140,80 @@ func TestRefusals(t *testing.T) {
 	if err := fw.Hash(Key{Algo: algo.CN1}, []byte{1}, []uint32{1}, make([]byte, 32)); !errors.Is(err, cryptonight.ErrInput) {
 		t.Errorf("one byte for cn/1: %v", err)
 	}
+}
+
+// TestExpected: memory for the expected algorithms is there before the first
+// hash, sized for the largest; all others share one further worker.
+func TestExpected(t *testing.T) {
+	e := engines(t)
+	const width = 24
+	var err error
+	if e.CryptoNight, err = cryptonight.New(cryptonight.Config{Width: width}); err != nil {
+		t.Fatal(err)
+	}
+	e.Expected = []algo.ID{algo.CNUPX2, algo.CN0, algo.CNPico}
+	resident := residentBytes(t)
+	w, err := e.NewWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	size := e.CryptoNight.ArenaBytes(algo.CN0)
+	if w.cn.ArenaBytes() != size || e.CryptoNight.ArenaBytes(e.Expected...) != size || size < width*2<<20 {
+		t.Errorf("scratchpads of %d bytes, cn/0 needs %d", w.cn.ArenaBytes(), size)
+	}
+	if got := residentBytes(t) - resident; w.Pages() != cpu.Huge && got < size*9/10 { // reserved pages are not counted there
+		t.Errorf("%d bytes became resident, want %d", got, size)
+	}
+	hash := func(a algo.ID) {
+		t.Helper()
+		if err := w.Hash(Key{Algo: a}, make([]byte, 76), []uint32{76}, make([]byte, 32)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, a := range e.Expected {
+		hash(a)
+	}
+	if w.others != nil {
+		t.Error("an expected algorithm has taken further memory")
+	}
+	hash(algo.CNLite1)
+	others := w.others
+	hash(algo.CNHeavy0)
+	hash(algo.CN0)
+	if others == nil || w.others != others {
+		t.Error("two algorithms that were not expected do not share a worker")
+	}
+}
+
+func TestExpectedRefusals(t *testing.T) {
+	full := engines(t)
+	for name, e := range map[string]Engines{
+		"no engine":       {Expected: []algo.ID{algo.CN0}},
+		"not CryptoNight": {RandomX: full.RandomX, CryptoNight: full.CryptoNight, Expected: []algo.ID{algo.CN0, algo.RX0}},
+	} {
+		if w, err := e.NewWorker(); err == nil {
+			w.Close()
+			t.Errorf("%s: a worker was made", name)
+		}
+	}
+	if workers := full.RandomX.Status().Workers; workers != 0 {
+		t.Errorf("%d RandomX workers were left behind", workers)
+	}
+}
+
+// residentBytes reads the memory the process has.
+func residentBytes(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(b))[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
 }
 
 func TestHashDoesNotAllocate(t *testing.T) {
