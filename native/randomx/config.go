@@ -105,11 +105,15 @@ type Config struct {
 	MaxCaches     int    // caches of 256 MiB, at least 2; default DefaultMaxCaches
 	MaxDatasets   int    // datasets of 2080 MiB at most, 1 or 2; default 2, if memory allows
 	MemoryReserve uint64 // bytes "auto" leaves free; default DefaultMemoryReserve
-	VMsPerWorker  int    // 1…8; default DefaultVMsPerWorker
-	HugePages     bool   // use reserved huge pages when enough are free
-	CPU           *cpu.Info
-	Log           *slog.Logger
-	Registerer    prometheus.Registerer
+	// Beside is what else the process will allocate that counts: bytes of each
+	// allocation, made before the first seed is announced, on huge pages while
+	// they last. Like MemoryReserve, it leaves less to datasets.
+	Beside       []uint64
+	VMsPerWorker int  // 1…8; default DefaultVMsPerWorker
+	HugePages    bool // use reserved huge pages when enough are free
+	CPU          *cpu.Info
+	Log          *slog.Logger
+	Registerer   prometheus.Registerer
 }
 
 // withDefaults fills zero fields and refuses impossible ones.

@@ -11,8 +11,9 @@ const baseCaches = 3
 
 // planDatasets decides how many datasets the mode and the memory allow, and
 // says why in words for the banner. Huge pages that are free are filled first,
+// by what the process allocates beside RandomX and then by caches and datasets,
 // as the allocations themselves will do; the rest must fit ordinary memory.
-func planDatasets(mode Mode, mem cpu.Memory, reserve uint64, most int, huge bool) (int, string, error) {
+func planDatasets(mode Mode, mem cpu.Memory, reserve uint64, beside []uint64, most int, huge bool) (int, string, error) {
 	if mode == ModeLight {
 		return 0, "light: as configured", nil
 	}
@@ -29,6 +30,9 @@ func planDatasets(mode Mode, mem cpu.Memory, reserve uint64, most int, huge bool
 				ordinary += bytes
 			}
 		}
+		for _, bytes := range beside {
+			place(bytes)
+		}
 		for range baseCaches {
 			place(cacheBytes)
 		}
@@ -39,10 +43,14 @@ func planDatasets(mode Mode, mem cpu.Memory, reserve uint64, most int, huge bool
 			return n, fmt.Sprintf("full: %d dataset(s), %d MiB available by %s", n, mem.Available>>20, mem.Limit), nil
 		}
 	}
+	for _, bytes := range beside {
+		reserve += bytes
+	}
 	need := (reserve + baseCaches*cacheBytes + datasetBytes) >> 20
-	why := fmt.Sprintf("a dataset needs %d MiB with caches and reserve, %d MiB are available by %s", need, mem.Available>>20, mem.Limit)
+	why := fmt.Sprintf("a dataset needs %d MiB with caches and %d MiB for all else, %d MiB are available by %s",
+		need, reserve>>20, mem.Available>>20, mem.Limit)
 	if mode == ModeFull {
-		return 0, "", fmt.Errorf("randomx mode full: %s; use mode auto or light, or lower the reserve of %d MiB", why, reserve>>20)
+		return 0, "", fmt.Errorf("randomx mode full: %s; use mode auto or light", why)
 	}
 	return 0, "light: " + why, nil
 }

@@ -365,7 +365,7 @@ func TestCloseDuringRealDatasetBuild(t *testing.T) {
 }
 
 func planText(mem cpu.Memory) string {
-	_, why, _ := planDatasets(ModeAuto, mem, DefaultMemoryReserve, 1, false)
+	_, why, _ := planDatasets(ModeAuto, mem, DefaultMemoryReserve, nil, 1, false)
 	return why
 }
 

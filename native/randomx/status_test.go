@@ -1,6 +1,7 @@
 package randomx
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -22,7 +23,13 @@ func TestStatusAndBanner(t *testing.T) {
 	if got, want := m.PagesNeeded(3), 3*128+1040+3*DefaultVMsPerWorker; got != want {
 		t.Errorf("PagesNeeded(3) = %d, want %d", got, want)
 	}
-	banner := strings.Join(m.Banner(3), "\n")
+	// What others lack comes on top of what is still to come.
+	const lacking = 1 << 20
+	more := m.PagesNeeded(3) - int(s.PageBytes[cpu.Huge]/hugePageBytes) + lacking
+	if hint := strings.Join(m.Banner(3, lacking), "\n"); !strings.Contains(hint, fmt.Sprintf("%d huge pages", more)) {
+		t.Errorf("banner does not ask for %d pages:\n%s", more, hint)
+	}
+	banner := strings.Join(m.Banner(3, 0), "\n")
 	for _, want := range []string{" * RANDOMX      fake", " * MEMORY       full: 1 dataset(s)"} {
 		if !strings.Contains(banner, want) {
 			t.Errorf("banner lacks %q:\n%s", want, banner)

@@ -15,14 +15,10 @@ func (n *Node) banner(out io.Writer, loops, workers int) {
 	for _, l := range n.cpu.Banner() {
 		fmt.Fprintln(out, l)
 	}
-	for _, l := range n.epochs.Banner(workers) {
+	for _, l := range n.epochs.Banner(workers, n.pads.wanted()) {
 		fmt.Fprintln(out, l)
 	}
-	widths := ""
-	for _, a := range n.calibrated {
-		widths += fmt.Sprintf("; %v %d lanes a thread", a, n.cryptonight.Width(a))
-	}
-	line("CRYPTONIGHT", "kernel %v%s", n.cryptonight.Kernel(), widths)
+	line("CRYPTONIGHT", "%s", n.cryptoNight())
 	for kernel, err := range n.cryptonight.Refused() {
 		line("", "kernel %v refused: %v", kernel, err)
 	}
@@ -31,6 +27,20 @@ func (n *Node) banner(out io.Writer, loops, workers int) {
 		pin = "not pinned"
 	}
 	line("WORKERS", "%d hash threads (%s), %d event loops, %d cores", workers, pin, loops, n.cpu.Cores)
+}
+
+// cryptoNight is the kernel, and for the pools' algorithms the lanes and memory
+// of each thread: "kernel vaes512; cn/0 8 lanes, 16 MiB a thread on THP".
+func (n *Node) cryptoNight() string {
+	kernel := fmt.Sprintf("kernel %v", n.cryptonight.Kernel())
+	if len(n.expected) == 0 {
+		return kernel
+	}
+	var parts []string
+	for _, a := range n.expected {
+		parts = append(parts, fmt.Sprintf("%v %d lanes", a, n.cryptonight.Width(a)))
+	}
+	return kernel + "; " + strings.Join(append(parts, n.pads.String()), ", ")
 }
 
 // ports prints where miners connect, as bound.

@@ -1,6 +1,6 @@
 // Package node puts a node together and takes it apart again.
 //
-//	config ─▶ cpu, randomx (self-test) ─▶ Redis ─▶ verify workers
+//	config ─▶ cpu, cryptonight (calibrated), randomx (self-test) ─▶ verify workers ─▶ Redis
 //	       ─▶ per pool: ledger, daemon client, pool
 //	       ─▶ server (miners' ports), admin port ─▶ daemons followed ─▶ serving
 //

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +19,6 @@ import (
 	"github.com/assay-pool/assay/native/algo"
 	"github.com/assay-pool/assay/native/cpu"
 	"github.com/assay-pool/assay/native/cryptonight"
-	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/native/randomx"
 	"github.com/assay-pool/assay/netio/admin"
 	"github.com/assay-pool/assay/netio/server"
@@ -35,12 +33,13 @@ type Node struct {
 	registry *prometheus.Registry
 
 	cpu         *cpu.Info
-	epochs      *randomx.Manager
 	cryptonight *cryptonight.Engine
-	calibrated  []algo.ID      // algorithms whose width was measured
+	expected    []algo.ID // CryptoNight algorithms the pools use today
+	epochs      *randomx.Manager
+	verify      *verify.Pool
+	pads        scratchpads    // of the hash workers, for expected
 	redis       *store.Managed // nil with --redis
 	store       *store.Store
-	verify      *verify.Pool
 	pools       []*poolNode
 	server      *server.Server
 	admin       *admin.Server
@@ -112,110 +111,6 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 	n.ports(out)
 	n.followDaemons()
 	return n, nil
-}
-
-// share divides the cores between event loops and hash workers: one loop for
-// every coresPerLoop, all other cores hash, at least one each.
-func share(cores, loops, workers int) (int, int) {
-	if loops == 0 {
-		loops = max(1, cores/coresPerLoop)
-	}
-	if workers == 0 {
-		workers = max(1, cores-loops)
-	}
-	return loops, workers
-}
-
-// coresPerLoop: a loop serves some 10⁵ shares a second, seven cores hash a few
-// thousand, so one loop in eight cores is never the bottleneck.
-const coresPerLoop = 8
-
-// startHashing makes the RandomX manager, proves it on public vectors, and
-// starts the workers.
-func (n *Node) startHashing(ctx context.Context, workers int) error {
-	h := &n.cfg.Hashing
-	mode, err := randomx.ParseMode(h.RandomXMode)
-	if err != nil {
-		return fmt.Errorf("--randomx-mode: %w", err)
-	}
-	n.epochs, err = randomx.New(randomx.Config{
-		Mode: mode, BuildThreads: h.BuildThreads, MaxCaches: n.caches(), HugePages: h.HugePages,
-		CPU: n.cpu, Log: n.log, Registerer: n.registry,
-	})
-	if err != nil {
-		return fmt.Errorf("RandomX: %w", err)
-	}
-	if err := n.epochs.SelfTest(); err != nil {
-		return fmt.Errorf("RandomX self-test: %w", err)
-	}
-	n.cryptonight, err = cryptonight.New(cryptonight.Config{CPU: n.cpu, Width: h.CryptoNightWidth, Log: n.log})
-	if err != nil {
-		return fmt.Errorf("CryptoNight: %w", err)
-	}
-	if err := n.calibrate(ctx, workers); err != nil {
-		return err
-	}
-	cfg := verify.Config{
-		Workers: workers, Queue: h.QueueShares, Candidates: h.Candidates,
-		Deadline: h.Deadline, BatchWait: h.BatchWait,
-		NewHasher: func(int) (verify.Hasher, error) { return n.engines().NewWorker() },
-		Log:       n.log, Registerer: n.registry,
-	}
-	if h.Pin {
-		cfg.CPUs = pinned(n.cpu.CPUs, workers)
-	}
-	if n.verify, err = verify.New(cfg); err != nil {
-		return fmt.Errorf("hash workers: %w", err)
-	}
-	return nil
-}
-
-// caches is the number of RandomX caches: what the flag says, or current,
-// previous and next seed of each pool and one more for late references.
-func (n *Node) caches() int {
-	if n.cfg.Hashing.Caches != 0 {
-		return n.cfg.Hashing.Caches
-	}
-	return 3*len(n.cfg.Pools) + 1
-}
-
-// calibrate measures how many lanes are best for the CryptoNight algorithms the
-// pools use today, with as many workers as will hash. Others, which only an old
-// or forked chain brings up, get the width their cache need suggests.
-func (n *Node) calibrate(ctx context.Context, workers int) error {
-	var algos []algo.ID
-	for i := range n.cfg.Pools {
-		profile, err := n.cfg.Pools[i].Profile()
-		if err != nil {
-			return err
-		}
-		if id, err := profile.Latest(); err == nil && id.Family() == algo.CryptoNight && !slices.Contains(algos, id) {
-			algos = append(algos, id)
-		}
-	}
-	if _, err := n.cryptonight.Calibrate(ctx, workers, algos...); err != nil {
-		return fmt.Errorf("CryptoNight: %w", err)
-	}
-	n.calibrated = algos
-	return nil
-}
-
-func (n *Node) engines() pow.Engines {
-	return pow.Engines{RandomX: n.epochs, CryptoNight: n.cryptonight}
-}
-
-// pinned gives each worker a CPU, from the last one down: the first are where
-// the system's interrupts and our event loops tend to run. With more workers
-// than CPUs none is pinned.
-func pinned(cpus []int, workers int) []int {
-	if workers > len(cpus) {
-		return nil
-	}
-	out := make([]int, workers)
-	for i := range out {
-		out[i] = cpus[len(cpus)-1-i]
-	}
-	return out
 }
 
 // startRedis opens the Redis the flags name, or a private one.
