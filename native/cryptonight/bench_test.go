@@ -18,7 +18,7 @@ func BenchmarkHash(b *testing.B) {
 		b.Run(strings.ReplaceAll(a.String(), "/", "-"), func(b *testing.B) {
 			for _, k := range Supported(testCPU(b)) {
 				b.Run(k.String(), func(b *testing.B) {
-					for _, width := range []int{1, 2, 3, 4, 5, 6, 8, 12, 16} {
+					for _, width := range []int{1, 2, 3, 4, 5, 6, 8, 12, 16, 32, 64} {
 						b.Run(fmt.Sprintf("x%d", width), func(b *testing.B) { benchmarkHash(b, a, k, width) })
 					}
 				})

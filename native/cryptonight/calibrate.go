@@ -49,9 +49,10 @@ type Measurement struct {
 // so many workers hashing at once, and uses it from then on, unless Config
 // forces one. Cache sizes alone mislead: a virtual machine may see 32 MiB of
 // L3 and be given 8, or share it with a neighbour. It takes two to four
-// seconds for each algorithm of 2 MiB, less for smaller ones, more on a crowded
-// machine, and up to 64 pads a worker, a quarter of the available memory at
-// most; ctx ends it early. Call it before NewWorker; not concurrently with
+// seconds for each algorithm of 2 MiB, less for smaller ones, some ten on a slow
+// kernel or a crowded machine, and up to 64 pads a worker, a quarter of the
+// available memory at most; ctx ends it early. The width in use, measured or
+// forced, then passes a self-test, or Calibrate fails. Call it before NewWorker; not concurrently with
 // anything else of the engine.
 func (e *Engine) Calibrate(ctx context.Context, workers int, algos ...algo.ID) (map[algo.ID][]Measurement, error) {
 	results := map[algo.ID][]Measurement{}
@@ -59,22 +60,24 @@ func (e *Engine) Calibrate(ctx context.Context, workers int, algos ...algo.ID) (
 		if a.Family() != algo.CryptoNight {
 			return nil, fmt.Errorf("calibrate %v: %w", a, ErrAlgorithm)
 		}
-		if e.cfg.Width > 0 {
-			continue
+		if e.cfg.Width == 0 {
+			measured, err := e.calibrate(ctx, max(workers, 1), len(algos), a)
+			if err != nil {
+				return nil, fmt.Errorf("calibrate %v: %w", a, err)
+			}
+			results[a] = measured
+			e.widths[a] = best(measured)
 		}
-		measured, err := e.calibrate(ctx, max(workers, 1), a)
-		if err != nil {
-			return nil, fmt.Errorf("calibrate %v: %w", a, err)
+		if err := e.selfTest(e.kernel, map[algo.ID]int{a: e.widths[a]}); err != nil {
+			return nil, err
 		}
-		results[a] = measured
-		e.widths[a] = best(measured)
 	}
 	return results, nil
 }
 
 // calibrate measures one algorithm at all candidate widths.
-func (e *Engine) calibrate(ctx context.Context, workers int, a algo.ID) ([]Measurement, error) {
-	widths, err := affordable(calibrationWidths(), workers, a)
+func (e *Engine) calibrate(ctx context.Context, workers, algos int, a algo.ID) ([]Measurement, error) {
+	widths, err := affordable(calibrationWidths(), workers*algos, a)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +107,10 @@ func (e *Engine) calibrate(ctx context.Context, workers int, a algo.ID) ([]Measu
 				return nil, err
 			}
 			times[i] = append(times[i], d)
+			if width > 1 && time.Duration(width)*d > maxBatchTime {
+				widths = widths[:i] // nor any wider one: best would not take it
+				break
+			}
 		}
 	}
 	measured := make([]Measurement, len(widths))
@@ -113,7 +120,8 @@ func (e *Engine) calibrate(ctx context.Context, workers int, a algo.ID) ([]Measu
 	return measured, nil
 }
 
-// affordable leaves out the widths whose scratchpads take too much memory.
+// affordable leaves out the widths whose scratchpads take too much memory, one
+// worker for each thread and algorithm.
 func affordable(widths []int, workers int, a algo.ID) ([]int, error) {
 	memory, err := cpu.AvailableMemory()
 	if err != nil {

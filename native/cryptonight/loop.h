@@ -1,7 +1,8 @@
 // The main loop of every variant but cn/gpu: one template, specialised by the
 // compiler for (flags, lanes, instruction set).
 //
-// One iteration runs in stages, each over all lanes before the next:
+// One iteration runs in stages, each over all lanes before the next (or, where
+// lanes are taken together between two stages, over a group of them):
 //
 //	A  load at index ─▶ AES ─▶ shuffle 1 ─▶ store ─▶ next index
 //	B  load at index ─▶ integer math ─▶ multiply ─▶ shuffle 2 ─▶ store ─▶ next index
@@ -40,11 +41,12 @@ typedef struct {
 	__m128 floats[ASSAY_CN_MAX_WIDTH];
 } cn_regs;
 
-// CN_FAR_LEAST is the lanes from which that pays. Wide groups are for machines whose L3 others use up, so that nearly every access goes to
+// CN_FAR_LEAST is the lanes from which prefetches go to L2 only. Wide batches
+// are for machines whose L3 others use up, so that nearly every access goes to
 // memory: then the misses under way at once decide. A core tracks 24 of them
 // for its L1 (Zen 2 to 5) and more for its L2. Zen 4 with some 3 MiB of L3
 // left, ms a hash of cn/1: ×24 8.4 to L1, 8.9 to L2; ×32 10.1 and 7.3; ×48
-// 10.9 and 5.7; ×64 11.4 and 4.9. Narrow groups want the line in L1.
+// 10.9 and 5.7; ×64 11.4 and 4.9. Narrow batches want the line in L1.
 enum { CN_FAR_LEAST = 25 };
 
 // cn_fetch starts the load of a lane's next block.

@@ -46,15 +46,19 @@ func TestRandomPairs(t *testing.T) {
 				}
 			}
 			used := map[*Worker]int{}
-			for done := 0; done < total; done += MaxWidth {
-				pair := pickPair(r, fast, slow)
-				comparePair(t, r, a, pair)
-				used[pair[0]]++
-				used[pair[1]]++
+			widths := map[int]bool{}
+			for done := 0; done < total; {
+				pair, n := pickPair(r, fast, slow), 1+r.IntN(MaxWidth)
+				comparePair(t, r, a, pair, n)
+				used[pair[0]] += n
+				used[pair[1]] += n
+				widths[n] = true
+				done += n
 			}
 			for w, n := range used {
-				t.Logf("kernel %v, interpreted %v: %d inputs", w.engine.kernel, w.engine.cfg.NoJIT, n*MaxWidth)
+				t.Logf("kernel %v, interpreted %v: %d inputs", w.engine.kernel, w.engine.cfg.NoJIT, n)
 			}
+			t.Logf("%d different widths", len(widths))
 		})
 	}
 }
@@ -78,16 +82,21 @@ func pickPair(r *rand.Rand, fast, slow []*Worker) [2]*Worker {
 	return [2]*Worker{all[i], all[j]}
 }
 
-func comparePair(t *testing.T, r *rand.Rand, a algo.ID, pair [2]*Worker) {
+// comparePair hashes n inputs as one batch on one path, and at a random width
+// on the other.
+func comparePair(t *testing.T, r *rand.Rand, a algo.ID, pair [2]*Worker, n int) {
 	t.Helper()
 	b := &batch{}
 	height := r.Uint64() >> r.UintN(64)
-	for range MaxWidth {
+	for range n {
 		b.add(randomBytes(r, randomLength(r, MinInput(a))), height)
 	}
 	out := [2][]byte{make([]byte, len(b.out)), make([]byte, len(b.out))}
 	for i, w := range pair {
-		w.widths[a] = uint8(1 + r.IntN(MaxWidth))
+		w.widths[a] = uint8(n)
+		if i == 1 {
+			w.widths[a] = uint8(1 + r.IntN(n))
+		}
 		if err := w.Hash(a, b.in, b.lens, b.heights, out[i]); err != nil {
 			t.Fatal(err)
 		}

@@ -4,20 +4,14 @@
 //	main [--quick | --one] [--kernels LIST] [--no-jit] VECTORS
 //
 // Every vector of every variant runs through every kernel the CPU has, at every
-// lane position of seven widths and in one batch of two wide ones, all lanes different (--quick: one batch of two,
-// --one: one hash). Of the random programs, one height stands in every lane and
-// the others in one batch a width. VECTORS has lines
+// lane position of seven widths and in one batch of two wide ones, all lanes
+// different. --quick runs one batch of two of each variant, --one a single hash,
+// and both a wide batch of four variants. Of the random programs, one height
+// stands in every lane and the others in one batch a width. VECTORS has lines
 // "ALGO HEIGHT INPUT_HEX HASH_HEX", "-" for no input.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE // prctl
-#endif
 #include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <xmmintrin.h>
 
 #include "../code.h"
 #include "../final_hash.h"
@@ -27,6 +21,7 @@
 enum {
 	MAX_VECTORS = 4096, // random ones included
 	MAX_RING = ASSAY_CN_MAX_WIDTH,
+	WIDE = 25,    // the least that prefetches to L2
 	ROTATED = 16, // up to this width every vector visits every lane
 	MAX_INPUT = 16384,
 	LINE = 2 * MAX_INPUT + 256,
@@ -72,6 +67,17 @@ static void check_final(const char *algo, const uint8_t *in, uint32_t len, const
 	CHECK(0, "unknown algorithm %s", algo);
 }
 
+static void fail(const char *what) {
+	fprintf(stderr, "%s\n", what);
+	exit(1);
+}
+
+static vector *new_vector(void) {
+	if (vector_count == MAX_VECTORS)
+		fail("more vectors than MAX_VECTORS");
+	return &vectors[vector_count++];
+}
+
 static void read_vectors(const char *path) {
 	static char line[LINE], hex[LINE];
 	FILE *f = fopen(path, "r");
@@ -98,11 +104,9 @@ static void read_vectors(const char *path) {
 			free(in);
 			continue;
 		}
-		vector *v = &vectors[vector_count++];
+		vector *v = new_vector();
 		*v = (vector){a, height, in, len, {0}};
 		memcpy(v->hash, want, 32);
-		if (vector_count == MAX_VECTORS)
-			break;
 	}
 	fclose(f);
 }
@@ -152,7 +156,7 @@ static void hash(const ring *r, uint32_t kernel, uint32_t width, unsigned first,
 static void add_random(ring *r, unsigned count) {
 	static uint64_t state = 88172645463325252u;
 	while (r->count < count) {
-		vector *v = &vectors[vector_count++];
+		vector *v = new_vector();
 		*v = (vector){r->algo, r->entries[0]->height, NULL, 43 + state % 257, {0}};
 		v->in = malloc(v->len);
 		for (uint32_t i = 0; i < v->len; i++) {
@@ -165,7 +169,12 @@ static void add_random(ring *r, unsigned count) {
 	}
 }
 
-static void make_rings(unsigned widest) {
+// wide_ring tells the variants of check_wide.
+static int wide_ring(uint32_t a) {
+	return a == ASSAY_CN_PICO || a == ASSAY_CN_UPX2 || a == ASSAY_CN_LITE_1 || a == ASSAY_CN_R;
+}
+
+static void make_rings(uint32_t only) {
 	const unsigned listed = vector_count; // add_random appends
 	for (uint32_t a = 1; a <= ASSAY_CN_ALGOS; a++) {
 		const unsigned before = ring_count;
@@ -175,14 +184,17 @@ static void make_rings(unsigned widest) {
 			if (ring_count == before || has_program(a))
 				rings[ring_count++] = (ring){.algo = a};
 			ring *r = &rings[ring_count - 1];
-			CHECK(r->count < MAX_RING, "too many vectors of %s", assay_cn_name(a));
+			if (r->count == MAX_RING)
+				fail("more vectors of a variant than MAX_RING");
 			r->entries[r->count++] = &vectors[i];
 			r->listed = r->count;
 		}
 		CHECK(ring_count > before, "no vector of %s", assay_cn_name(a));
 	}
-	for (unsigned i = 0; i < ring_count; i++)
-		add_random(&rings[i], again(i) && widest > ROTATED ? ROTATED : widest);
+	for (unsigned i = 0; i < ring_count; i++) {
+		const unsigned few = again(i) || !wide_ring(rings[i].algo) ? only : WIDE;
+		add_random(&rings[i], only ? few : again(i) ? ROTATED : MAX_RING);
+	}
 }
 
 // check_ring runs one batch (few), or as many as put each vector into each lane.
@@ -198,10 +210,22 @@ static void check_ring(const ring *r, uint32_t kernel, uint32_t width, unsigned 
 	}
 }
 
-// check_kernel: only is the one width to test, 0 for all.
+// check_wide runs a batch wide enough for prefetches to L2, with a part of a
+// group at its end, of the cheapest variants and of one with a program.
+static void check_wide(uint32_t kernel, int jit) {
+	for (unsigned i = 0; i < ring_count; i++) {
+		const uint32_t a = rings[i].algo;
+		if (!again(i) && wide_ring(a))
+			check_ring(&rings[i], kernel, WIDE, 0, 1, jit && a == ASSAY_CN_R ? ASSAY_CN_JIT_ON : ASSAY_CN_JIT_OFF);
+	}
+}
+
+// check_kernel: only is the one width to test beside the wide batch, 0 for all.
 static void check_kernel(uint32_t kernel, uint32_t only, int jit) {
-	static const uint32_t all[] = {1, 2, 3, 4, 5, 8, 13, 25, MAX_RING};
+	static const uint32_t all[] = {1, 2, 3, 4, 5, 8, 13, WIDE, MAX_RING};
 	const uint32_t *widths = only ? &only : all;
+	if (only)
+		check_wide(kernel, jit);
 	for (unsigned i = 0; i < ring_count; i++) {
 		const ring *r = &rings[i];
 		if (again(i) && only)
@@ -260,7 +284,7 @@ int main(int argc, char **argv) {
 	}
 	check_units();
 	read_vectors(path);
-	make_rings(only ? only : MAX_RING);
+	make_rings(only);
 	for (uint32_t k = 0; k < ASSAY_CN_KERNELS; k++) {
 		if (!strstr(kernels, kernel_names[k]))
 			continue;
