@@ -38,13 +38,13 @@
 //
 //	             quiet L3                              L3 used up      no misses
 //	             x1     x4     x6     x8    x16     x1     x8    x64   x1    x8   bound by, when quiet
-//	cn/1       12.7   4.43   3.15   2.98      –   16.0   16.1    4.8   8.5   2.3  L3 latency, then its size
-//	cn/2       14.4      –   4.14   4.30      –   19.5   20.1    7.5  15.6   5.3  instructions: shuffles 1/4, square root 1/4, division 1/9
-//	cn/r       14.2      –   4.41   4.55      –   16.9   19.4    8.6  13.0   5.2  as cn/2, the program in the division's place
-//	cn-lite/1  4.50   2.09   1.48   1.18   1.94   6.0    2.2    2.4   4.2   1.1  L3 latency
-//	cn-heavy/0 12.8   4.76   8.51   9.90   8.00   17.6   16.0    6.4   7.1   1.5  size of the L3: pads of 4 MiB
-//	cn-pico    1.60   0.53   0.50   0.46   0.40   2.0    0.6    0.6   1.9   0.6  instructions; pads in L2
-//	cn/gpu     17.7   15.4   15.4   15.4   15.4   25.4   21.5   22.3  22.1  21.2  float units; kernel aesni, quiet: 58
+//	cn/1       12.7   4.43   3.15   2.98      –   14.8   13.7    4.7   8.5   2.3  L3 latency, then its size
+//	cn/2       14.4      –   4.14   4.30      –   18.4   17.6    8.2  15.6   5.3  instructions: shuffles 1/4, square root 1/4, division 1/9
+//	cn/r       14.2      –   4.41   4.55      –   17.3   19.6    8.7  13.0   5.2  as cn/2, the program in the division's place
+//	cn-lite/1  4.50   2.09   1.48   1.18   1.94    5.5    1.9    2.2   4.2   1.1  L3 latency
+//	cn-heavy/0 12.8   4.76   8.51   9.90   8.00   18.2   15.8    5.5   7.1   1.5  size of the L3: pads of 4 MiB
+//	cn-pico    1.60   0.53   0.50   0.46   0.40    2.0    0.6    0.7   1.9   0.6  instructions; pads in L2
+//	cn/gpu     17.7   15.4   15.4   15.4   15.4   26.8   22.7   23.5  22.1  21.2  float units; kernel aesni, quiet: 58
 //
 // The shares of cn/2 were found by leaving one part out at a time. A hash of
 // cn/gpu is sixteen independent chains already, so one lane nearly fills the
