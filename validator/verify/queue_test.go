@@ -210,8 +210,10 @@ func TestQueueSharesOutToIdle(t *testing.T) {
 	for range workers {
 		go func() { got <- len(took(q, fixed(width, time.Hour))) }()
 	}
-	for q.waiting() < workers {
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); q.waiting() < workers; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d workers wait", q.waiting(), workers)
+		}
 	}
 	for nonce := range uint32(width) {
 		mustPush(t, q, queued(tmpl, nonce, 0))
