@@ -7,9 +7,8 @@
 // lane position of seven widths and in one batch of two wide ones, all lanes
 // different (the portable kernel: of four). Of the random programs, one height
 // stands in every lane and the others in one batch a width. --quick runs one
-// batch of two of each variant, --one a single hash, and both a wide batch of
-// four variants. VECTORS has lines "ALGO HEIGHT INPUT_HEX HASH_HEX", "-" for no
-// input.
+// batch of two of each variant and a wide one of four, --one a single hash.
+// VECTORS has lines "ALGO HEIGHT INPUT_HEX HASH_HEX", "-" for no input.
 #include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,7 +193,7 @@ static void make_rings(uint32_t only) {
 		CHECK(ring_count > before, "no vector of %s", assay_cn_name(a));
 	}
 	for (unsigned i = 0; i < ring_count; i++) {
-		const unsigned few = again(i) || !wide_ring(rings[i].algo) ? only : WIDE;
+		const unsigned few = only < 2 || again(i) || !wide_ring(rings[i].algo) ? only : WIDE;
 		add_random(&rings[i], only ? few : again(i) ? ROTATED : MAX_RING);
 	}
 }
@@ -222,11 +221,11 @@ static void check_wide(uint32_t kernel, int jit) {
 	}
 }
 
-// check_kernel: only is the one width to test beside the wide batch, 0 for all.
+// check_kernel: only is 1 for --one, 2 for --quick, 0 for all widths.
 static void check_kernel(uint32_t kernel, uint32_t only, int jit) {
 	static const uint32_t all[] = {1, 2, 3, 4, 5, 8, 13, WIDE, MAX_RING};
 	const uint32_t *widths = only ? &only : all;
-	if (only)
+	if (only > 1)
 		check_wide(kernel, jit);
 	for (unsigned i = 0; i < ring_count; i++) {
 		const ring *r = &rings[i];
