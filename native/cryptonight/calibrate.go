@@ -52,7 +52,8 @@ type Measurement struct {
 // seconds for each algorithm of 2 MiB, less for smaller ones, some ten on a slow
 // kernel or a crowded machine, and up to 64 pads a worker, a quarter of the
 // available memory at most; ctx ends it early. The width in use, measured or
-// forced, then passes a self-test, or Calibrate fails. Call it before NewWorker; not concurrently with
+// forced, then passes a self-test, or Calibrate fails. Call it before
+// NewWorker; not concurrently with
 // anything else of the engine.
 func (e *Engine) Calibrate(ctx context.Context, workers int, algos ...algo.ID) (map[algo.ID][]Measurement, error) {
 	results := map[algo.ID][]Measurement{}
