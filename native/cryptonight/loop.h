@@ -18,9 +18,11 @@
 #include "spec.h"
 
 // CN_F_LANES: the integer math of v2 runs as vectors, outside the stages.
-// CN_F_FAR: prefetches go to L2 only.
+// CN_F_FAR: prefetches go to L2 only. CN_F_LINE: the variants that change the
+// other three blocks of a line too.
 #define CN_F_LANES (1u << 31)
 #define CN_F_FAR (1u << 30)
+#define CN_F_LINE (CN_F_V2 | CN_F_V4)
 
 // CN_V2_LEAST is the lanes from which that pays: with fewer, the latency of
 // the vectors shows (Zen 5, cn/2 with pads of 512 KiB, ms a hash: ×4 4.6
@@ -39,6 +41,7 @@ typedef struct {
 	uint64_t division[ASSAY_CN_MAX_WIDTH], root[ASSAY_CN_MAX_WIDTH];
 	__m128i b0[ASSAY_CN_MAX_WIDTH], b1[ASSAY_CN_MAX_WIDTH], c[ASSAY_CN_MAX_WIDTH];
 	__m128 floats[ASSAY_CN_MAX_WIDTH];
+	__m128i a[ASSAY_CN_MAX_WIDTH]; // with CN_F_LINE, instead of a_lo and a_hi
 } cn_regs;
 
 // CN_FAR_LEAST is the lanes from which prefetches go to L2 only. Wide batches
@@ -60,15 +63,34 @@ CN_ISA CN_INLINE void cn_fetch(const uint8_t *p, unsigned f) {
 #define CN_LOAD(p) _mm_load_si128((const __m128i *)(const void *)(p))
 #define CN_STORE(p, v) _mm_store_si128((__m128i *)(void *)(p), v)
 
+// cn_set_a and cn_a write and read a lane's a. From halves, gcc 12 makes the
+// vector with two 16-byte loads that take the next lane's halves along, and a
+// load wider than the store before it waits until that is in the cache. In one
+// lane of cn/2 it waited for nearly half of the time (Zen 4, within L2: 15.6
+// ms a hash, kept as a vector 9.6). The other variants gained nothing by a
+// vector, and in eight lanes lost (cn/1: 2.2 ms as halves, 2.6 as a vector).
+CN_ISA CN_INLINE void cn_set_a(cn_regs *r, unsigned l, unsigned f, uint64_t lo, uint64_t hi) {
+	if (f & CN_F_LINE) {
+		r->a[l] = _mm_set_epi64x((int64_t)hi, (int64_t)lo);
+	} else {
+		r->a_lo[l] = lo;
+		r->a_hi[l] = hi;
+	}
+}
+
+CN_ISA CN_INLINE __m128i cn_a(const cn_regs *r, unsigned l, unsigned f) {
+	return f & CN_F_LINE ? r->a[l] : _mm_set_epi64x((int64_t)r->a_hi[l], (int64_t)r->a_lo[l]);
+}
+
 CN_ISA CN_INLINE void cn_stage_a(cn_regs *r, unsigned l, unsigned f, uint32_t mask) {
 	uint8_t *const pad = r->pad[l];
 	const uint32_t j = (uint32_t)r->index[l] & mask;
-	const __m128i a = _mm_set_epi64x((int64_t)r->a_hi[l], (int64_t)r->a_lo[l]);
+	const __m128i a = cn_a(r, l, f);
 	__m128i c = CN_LOAD(pad + j);
 	if (f & CN_F_CCX)
 		c = cn_ccx_tweak(c, &r->floats[l]);
 	c = f & CN_F_TUBE ? cn_tube_round(c, a) : CN_AESENC(c, a);
-	if (f & (CN_F_V2 | CN_F_V4)) {
+	if (f & CN_F_LINE) {
 		const __m128i A = CN_LOAD(pad + (j ^ 0x10)), B = CN_LOAD(pad + (j ^ 0x20)), C = CN_LOAD(pad + (j ^ 0x30));
 		CN_STORE(pad + (j ^ 0x10), _mm_add_epi64(f & CN_F_REVERSED ? A : C, r->b1[l]));
 		CN_STORE(pad + (j ^ 0x20), _mm_add_epi64(f & CN_F_REVERSED ? C : A, r->b0[l]));
@@ -97,7 +119,6 @@ CN_ISA CN_INLINE void cn_stage_b(cn_regs *r, unsigned l, unsigned f, uint32_t ma
                                  uint64_t cl_xor, uint64_t a_lo_xor, uint64_t a_hi_xor) {
 	uint8_t *const pad = r->pad[l];
 	const uint32_t j = (uint32_t)r->index[l] & mask;
-	const __m128i a_old = _mm_set_epi64x((int64_t)r->a_hi[l], (int64_t)r->a_lo[l]);
 	uint64_t cl = cn_load64(pad + j), hi, lo;
 	const uint64_t ch = cn_load64(pad + j + 8);
 	if ((f & CN_F_V2) && !(f & CN_F_LANES)) {
@@ -106,7 +127,7 @@ CN_ISA CN_INLINE void cn_stage_b(cn_regs *r, unsigned l, unsigned f, uint32_t ma
 	}
 	cl ^= cl_xor;
 	cn_multiply(r->index[l], cl, &hi, &lo);
-	if (f & (CN_F_V2 | CN_F_V4)) {
+	if (f & CN_F_LINE) {
 		__m128i A = CN_LOAD(pad + (j ^ 0x10));
 		const __m128i B = CN_LOAD(pad + (j ^ 0x20)), C = CN_LOAD(pad + (j ^ 0x30));
 		if ((f & (CN_F_V4 | CN_F_WOW)) == CN_F_V4) {
@@ -118,10 +139,11 @@ CN_ISA CN_INLINE void cn_stage_b(cn_regs *r, unsigned l, unsigned f, uint32_t ma
 		}
 		CN_STORE(pad + (j ^ 0x10), _mm_add_epi64(f & CN_F_REVERSED ? A : C, r->b1[l]));
 		CN_STORE(pad + (j ^ 0x20), _mm_add_epi64(f & CN_F_REVERSED ? C : A, r->b0[l]));
-		CN_STORE(pad + (j ^ 0x30), _mm_add_epi64(B, a_old));
+		CN_STORE(pad + (j ^ 0x30), _mm_add_epi64(B, r->a[l]));
 		r->b1[l] = r->b0[l];
 	}
-	const uint64_t a_lo = (r->a_lo[l] ^ a_lo_xor) + hi, a_hi = (r->a_hi[l] ^ a_hi_xor) + lo;
+	const uint64_t a_lo = ((f & CN_F_LINE ? (uint64_t)_mm_cvtsi128_si64(r->a[l]) : r->a_lo[l]) ^ a_lo_xor) + hi;
+	const uint64_t a_hi = ((f & CN_F_LINE ? cn_high64(r->a[l]) : r->a_hi[l]) ^ a_hi_xor) + lo;
 	uint64_t stored_hi = a_hi;
 	if (f & CN_F_V1)
 		stored_hi ^= r->tweak[l];
@@ -129,8 +151,8 @@ CN_ISA CN_INLINE void cn_stage_b(cn_regs *r, unsigned l, unsigned f, uint32_t ma
 		stored_hi ^= a_lo;
 	cn_store64(pad + j, a_lo);
 	cn_store64(pad + j + 8, stored_hi);
-	r->a_lo[l] = r->index[l] = a_lo ^ cl;
-	r->a_hi[l] = a_hi ^ ch;
+	r->index[l] = a_lo ^ cl;
+	cn_set_a(r, l, f, r->index[l], a_hi ^ ch);
 	r->b0[l] = r->c[l];
 	cn_fetch(pad + (r->index[l] & mask), f);
 }
@@ -145,10 +167,10 @@ CN_ISA CN_INLINE void cn_regs_load(cn_regs *r, const cn_lane *lane, unsigned l, 
 	const uint64_t *w = lane->st;
 	r->pad[l] = lane->pad;
 	r->tweak[l] = lane->tweak;
-	r->index[l] = r->a_lo[l] = w[0] ^ w[4];
-	r->a_hi[l] = w[1] ^ w[5];
+	r->index[l] = w[0] ^ w[4];
+	cn_set_a(r, l, f, r->index[l], w[1] ^ w[5]);
 	r->b0[l] = _mm_set_epi64x((int64_t)(w[3] ^ w[7]), (int64_t)(w[2] ^ w[6]));
-	if (f & (CN_F_V2 | CN_F_V4)) {
+	if (f & CN_F_LINE) {
 		r->b1[l] = _mm_set_epi64x((int64_t)(w[9] ^ w[11]), (int64_t)(w[8] ^ w[10]));
 		r->division[l] = w[12];
 		r->root[l] = w[13];
@@ -161,15 +183,13 @@ CN_ISA CN_INLINE void cn_regs_load(cn_regs *r, const cn_lane *lane, unsigned l, 
 // cn_loop_lanes is the loop of v2 with its integer math as vectors.
 CN_ISA CN_INLINE void cn_loop_lanes(cn_regs *r, uint32_t n, unsigned f, const cn_spec *spec) {
 	const uint32_t mask = spec->mask;
-	uint64_t division[ASSAY_CN_MAX_WIDTH] = {0}, root[ASSAY_CN_MAX_WIDTH] = {0};
-	for (uint32_t l = 0; l < n; l++) {
-		const unsigned slot = cn_v2_slot(l);
-		division[slot] = r->division[l];
-		root[slot] = r->root[l];
-		r->cl_xor[slot] = division[slot] ^ root[slot] << 32;
+	for (uint32_t l = 0; l < n; l++)
+		r->cl_xor[l] = r->division[l] ^ r->root[l] << 32;
+	// Lanes that are not there compute nothing of use, but compute.
+	for (uint32_t l = n; l < ASSAY_CN_MAX_WIDTH; l++) {
+		r->c[l] = _mm_setzero_si128();
+		r->division[l] = r->root[l] = 0;
 	}
-	for (uint32_t l = n; l < ASSAY_CN_MAX_WIDTH; l++)
-		r->c[l] = _mm_setzero_si128(); // lanes that are not there compute nothing of use, but compute
 	for (uint32_t i = spec->iterations; i; i--) {
 #pragma GCC unroll 1
 		for (uint32_t l = 0; l < n; l++)
@@ -179,8 +199,8 @@ CN_ISA CN_INLINE void cn_loop_lanes(cn_regs *r, uint32_t n, unsigned f, const cn
 			const uint32_t end = n - g < CN_V2_LANES ? n : g + CN_V2_LANES;
 #pragma GCC unroll 1
 			for (uint32_t l = g; l < end; l++)
-				cn_stage_b(r, l, f | CN_F_LANES, mask, r->cl_xor[cn_v2_slot(l)], 0, 0);
-			cn_v2_math_lanes(&r->c[g], &division[g], &root[g], &r->cl_xor[g]);
+				cn_stage_b(r, l, f | CN_F_LANES, mask, r->cl_xor[l], 0, 0);
+			cn_v2_math_lanes(&r->c[g], &r->division[g], &r->root[g], &r->cl_xor[g]);
 		}
 	}
 }

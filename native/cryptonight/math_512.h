@@ -7,9 +7,6 @@
 // loaded 64 bytes wide.
 #define CN_V2_LANES 8
 
-// cn_v2_slot is the order in which unpacking the pairs leaves the lanes.
-CN_INLINE unsigned cn_v2_slot(unsigned l) { return (l & ~7u) | (l & 3) << 1 | (l & 4) >> 2; }
-
 // cn_v2_quotient is hi / d and hi % d, as the variant packs them. The
 // quotient of doubles is less than 2^33.1 with an error of some 2^-19 before
 // it is cut, so it is off by one at most, and the remainder tells which way.
@@ -38,11 +35,12 @@ CN_ISA CN_INLINE __m512i cn_v2_sqrt_lanes(__m512i n) {
 	return _mm512_mask_sub_epi64(r, _mm512_cmpgt_epu64_mask(least, n), r, one);
 }
 
-// cn_v2_math_lanes advances division and root, in cn_v2_slot order, and
-// leaves what cl is changed by in the next iteration in cl_xor. c has 8 lanes.
+// cn_v2_math_lanes advances division and root of eight lanes, and leaves what
+// cl is changed by in the next iteration in cl_xor.
 CN_ISA CN_INLINE void cn_v2_math_lanes(const __m128i *c, uint64_t *division, uint64_t *root, uint64_t *cl_xor) {
 	const __m512i first = _mm512_loadu_si512(c), second = _mm512_loadu_si512(c + 4);
-	const __m512i lo = _mm512_unpacklo_epi64(first, second), hi = _mm512_unpackhi_epi64(first, second);
+	const __m512i even = _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), odd = _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1);
+	const __m512i lo = _mm512_permutex2var_epi64(first, even, second), hi = _mm512_permutex2var_epi64(first, odd, second);
 	const __m512i old = _mm512_loadu_si512(root);
 	const __m512i sum = _mm512_add_epi64(lo, _mm512_slli_epi64(old, 1));
 	const __m512i d = _mm512_or_si512(_mm512_and_si512(sum, _mm512_set1_epi64(0xffffffff)), _mm512_set1_epi64(0x80000001));
