@@ -44,7 +44,7 @@ func Latencies(info *cpu.Info) ([]Latency, error) {
 // latency walks through size bytes, a power of two, once to fetch
 // them and once more to be timed.
 func latency(size int) (float64, error) {
-	arena, err := cpu.AllocArena(size)
+	arena, err := cpu.AllocArena(size, true)
 	if err != nil {
 		return 0, err
 	}

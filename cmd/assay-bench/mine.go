@@ -123,7 +123,7 @@ func (f *mineFlags) mineOn(ctx context.Context, address string, info *cpu.Info, 
 	if err := rx.SelfTest(); err != nil {
 		return err
 	}
-	cn, err := cryptonight.New(cryptonight.Config{CPU: info, Log: log})
+	cn, err := cryptonight.New(cryptonight.Config{CPU: info, NoHugePages: !f.hugePages, Log: log})
 	if err != nil {
 		return err
 	}

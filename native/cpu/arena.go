@@ -27,15 +27,15 @@ type Arena struct {
 	cleanup runtime.Cleanup
 }
 
-// AllocArena maps size bytes, with reserved huge pages if there are enough,
-// else with transparent ones, else plain, and tells which in Pages.
-// Errors: size not in 1…64 GiB; the system is out of memory.
-func AllocArena(size int) (*Arena, error) {
+// AllocArena maps size bytes, with reserved huge pages if they are allowed and
+// there are enough, else with transparent ones, else plain, and tells which in
+// Pages. Errors: size not in 1…64 GiB; the system is out of memory.
+func AllocArena(size int, reserved bool) (*Arena, error) {
 	if size <= 0 || size > maxArena {
 		return nil, fmt.Errorf("allocate arena: size %d is not in 1…%d", size, maxArena)
 	}
 	a := &Arena{}
-	if err := a.mapMemory(size); err != nil {
+	if err := a.mapMemory(size, reserved); err != nil {
 		return nil, fmt.Errorf("allocate arena of %d bytes: %w", size, err)
 	}
 	// Only a report: unmapping here could pull memory from under running C code.

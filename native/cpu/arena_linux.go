@@ -11,11 +11,11 @@ import (
 //
 //	plain and THP: │slack│ size rounded up to 2 MiB │slack│   the slack, 2 MiB
 //	                     ▲ Bytes starts 2 MiB aligned         in all, is never touched
-func (a *Arena) mapMemory(size int) error {
+func (a *Arena) mapMemory(size int, reserved bool) error {
 	const prot, flags = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
 	rounded := (size + hugePageBytes - 1) &^ (hugePageBytes - 1)
 	state := HugePages()
-	if state.PageSize == hugePageBytes && state.Free > 0 {
+	if reserved && state.PageSize == hugePageBytes && state.Free > 0 {
 		if m, err := unix.Mmap(-1, 0, rounded, prot, flags|unix.MAP_HUGETLB); err == nil {
 			a.mapped, a.Bytes, a.Pages = m, m[:size:size], Huge
 			return nil

@@ -10,7 +10,7 @@ import (
 
 func TestArena(t *testing.T) {
 	for _, size := range []int{1, 4096, 2<<20 - 1, 2 << 20, 5 << 20} {
-		a, err := AllocArena(size)
+		a, err := AllocArena(size, true)
 		if err != nil {
 			t.Fatalf("AllocArena(%d): %v", size, err)
 		}
@@ -39,10 +39,27 @@ func TestArena(t *testing.T) {
 	}
 }
 
+// TestArenaLeavesReservedPages: as asked. It tells most where pages are free.
+func TestArenaLeavesReservedPages(t *testing.T) {
+	free := HugePages().Free
+	for _, reserved := range []bool{true, false} {
+		a, err := AllocArena(2<<20, reserved)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := reserved && free > 0; (a.Pages == Huge) != want {
+			t.Errorf("reserved pages allowed %v, %d free: got %v", reserved, free, a.Pages)
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestPopulate: an arena is only address space until it is populated.
 func TestPopulate(t *testing.T) {
 	const size = 65<<20 + 5
-	a, err := AllocArena(size)
+	a, err := AllocArena(size, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +84,7 @@ func TestPopulate(t *testing.T) {
 func TestPopulateWithoutMemory(t *testing.T) {
 	const size = 8 << 20
 	for _, pages := range []Pages{Plain, THP, Huge} {
-		a, err := AllocArena(size)
+		a, err := AllocArena(size, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +111,7 @@ func TestPopulateWithoutMemory(t *testing.T) {
 func TestArenaUnmaps(t *testing.T) {
 	before := virtualBytes(t)
 	for range 8 {
-		a, err := AllocArena(256 << 20)
+		a, err := AllocArena(256<<20, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +126,7 @@ func TestArenaUnmaps(t *testing.T) {
 
 func TestArenaBadSizes(t *testing.T) {
 	for _, size := range []int{0, -1, maxArena + 1} {
-		if a, err := AllocArena(size); err == nil {
+		if a, err := AllocArena(size, true); err == nil {
 			a.Close()
 			t.Errorf("AllocArena(%d) succeeded", size)
 		}

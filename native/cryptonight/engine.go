@@ -21,12 +21,14 @@ const defaultPrograms = 4
 
 // Config is what New needs. The zero value picks everything itself.
 type Config struct {
-	CPU      *cpu.Info    // nil: cpu.Detect without anything disabled
-	Kernel   *Kernel      // nil: the best the CPU has
-	Width    int          // lanes in lockstep for every algorithm, at most MaxWidth; 0: by cache size, or Calibrate
-	Programs int          // random programs of cn/r and cn/wow a worker keeps; 0: 4
-	NoJIT    bool         // interpret random programs although they could be compiled
-	Log      *slog.Logger // nil: discard
+	CPU      *cpu.Info // nil: cpu.Detect without anything disabled
+	Kernel   *Kernel   // nil: the best the CPU has
+	Width    int       // lanes in lockstep for every algorithm, at most MaxWidth; 0: by cache size, or Calibrate
+	Programs int       // random programs of cn/r and cn/wow a worker keeps; 0: 4
+	NoJIT    bool      // interpret random programs although they could be compiled
+	// NoHugePages leaves reserved huge pages to others; transparent ones are taken.
+	NoHugePages bool
+	Log         *slog.Logger // nil: discard
 
 	tamper func(k Kernel, a algo.ID, hashes []byte) // in tests: breaks a kernel
 }

@@ -37,7 +37,7 @@ func (e *Engine) NewWorker(maxBatch int, algos ...algo.ID) (*Worker, error) {
 		size = max(size, arenaSize(a, width))
 	}
 	var err error
-	if w.arena, err = cpu.AllocArena(size); err != nil {
+	if w.arena, err = cpu.AllocArena(size, !e.cfg.NoHugePages); err != nil {
 		return nil, fmt.Errorf("new CryptoNight worker: %w", err)
 	}
 	return w, nil

@@ -86,12 +86,16 @@ func (s Status) count(state State) int {
 
 // Banner returns the start lines about RandomX for that many workers, among
 // them how to get huge pages when too few are free for what is still to come
-// and for beside, the pages that others in the process did without.
+// and for beside, the pages that others in the process did without; not when
+// none are to be taken.
 func (m *Manager) Banner(workers, beside int) []string {
 	s := m.Status()
 	lines := []string{
 		fmt.Sprintf(" * %-12s %s", "RANDOMX", s.Library),
 		fmt.Sprintf(" * %-12s %s", "MEMORY", s.Reason),
+	}
+	if !m.cfg.HugePages {
+		return lines
 	}
 	got := int(s.PageBytes[cpu.Huge] / hugePageBytes)
 	if hint := cpu.HugePages().Hint(m.PagesNeeded(workers) - got + beside); hint != "" {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestStatusAndBanner(t *testing.T) {
-	m := newFake(t, Config{Mode: ModeFull, MaxDatasets: 1}, &fakeLibrary{})
+	m := newFake(t, Config{Mode: ModeFull, MaxDatasets: 1, HugePages: true}, &fakeLibrary{})
 	m.Announce("pool", seedOf(1), seedOf(2))
 	waitReady(t, m, seedOf(2))
 	eventually(t, "full", func() bool { return stateOf(m, seedOf(1)) == Full })
@@ -29,7 +29,11 @@ func TestStatusAndBanner(t *testing.T) {
 	if hint := strings.Join(m.Banner(3, lacking), "\n"); !strings.Contains(hint, fmt.Sprintf("%d huge pages", more)) {
 		t.Errorf("banner does not ask for %d pages:\n%s", more, hint)
 	}
-	banner := strings.Join(m.Banner(3, 0), "\n")
+	m.cfg.HugePages = false
+	banner := strings.Join(m.Banner(3, lacking), "\n")
+	if strings.Contains(banner, "huge pages") {
+		t.Errorf("the banner asks for pages that are not to be taken:\n%s", banner)
+	}
 	for _, want := range []string{" * RANDOMX      fake", " * MEMORY       full: 1 dataset(s)"} {
 		if !strings.Contains(banner, want) {
 			t.Errorf("banner lacks %q:\n%s", want, banner)

@@ -29,7 +29,7 @@ type Hashing struct {
 	Loops            int // 0 = by cores
 	Pin              bool
 	CPUDisable       []string
-	HugePages        bool // of RandomX
+	HugePages        bool
 	RandomXMode      string
 	CryptoNightWidth int // 0 = by the machine
 	BuildThreads     int

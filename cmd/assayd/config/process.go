@@ -31,7 +31,7 @@ func registerHashing(f *options.Flags, h *Hashing) {
 	f.Int(&h.Loops, "loops", 0, 0, 256, "Event `loops` for the miners' sockets; 0 is one for every 8 cores. Turn it up when a loop's CPU is full (many thousands of miners, few cores hashing).")
 	f.Bool(&h.Pin, "pin", true, "Keep each hash worker on a core of its own. Turn it off on machines whose cores are shared with other programs.")
 	f.Strings(&h.CPUDisable, "cpu-disable", nil, "CPU `feature` not to use, once for each or separated by commas: aes, avx2, vaes, avx512, … For finding a broken kernel or machine.")
-	f.Bool(&h.HugePages, "huge-pages", true, "Use reserved 2 MiB pages for RandomX where enough are free; the banner tells how to get them. CryptoNight's scratchpads take free ones also without it; transparent huge pages are the kernel's to set.")
+	f.Bool(&h.HugePages, "huge-pages", true, "Use reserved 2 MiB pages where enough are free; the banner tells how to get them. Turn it off to leave them to other programs; transparent huge pages are the kernel's own setting.")
 	f.Enum(&h.RandomXMode, "randomx-mode", "auto", []string{"auto", "light", "full"}, "light: 256 MiB a seed, about 22 ms a hash. full: 2336 MiB a seed, about 2 ms. auto: full where memory allows.")
 	f.Int(&h.BuildThreads, "randomx-build-threads", 1, 1, 256, "`Threads` that fill a dataset, at low priority. More are ready sooner and disturb hashing more.")
 	f.Int(&h.Caches, "randomx-caches", 0, 0, 1024, "RandomX `caches` held at most, 256 MiB each; 0 is current, previous and next seed of each pool and one more. Pools of one chain share theirs, so fewer do there; 3 is the least for one chain.")

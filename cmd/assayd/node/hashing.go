@@ -39,7 +39,7 @@ func (n *Node) startHashing(ctx context.Context, workers int) error {
 	if err != nil {
 		return fmt.Errorf("--randomx-mode: %w", err)
 	}
-	n.cryptonight, err = cryptonight.New(cryptonight.Config{CPU: n.cpu, Width: h.CryptoNightWidth, Log: n.log})
+	n.cryptonight, err = cryptonight.New(cryptonight.Config{CPU: n.cpu, Width: h.CryptoNightWidth, NoHugePages: !h.HugePages, Log: n.log})
 	if err != nil {
 		return fmt.Errorf("CryptoNight: %w", err)
 	}
