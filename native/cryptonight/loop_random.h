@@ -88,7 +88,7 @@ CN_ISA CN_INLINE void cn_random_inputs(cn_group *groups, const cn_regs *r, uint3
 	cn_group *const g = &groups[l / CN_GROUP];
 	const uint32_t e = l % CN_GROUP;
 	const uint64_t b1 = (uint64_t)_mm_cvtsi128_si64(r->b1[l]);
-	g->r[4][e] = (uint32_t)_mm_cvtsi128_si32(r->a[l]);
+	g->r[4][e] = (uint32_t)r->index[l];
 	g->r[5][e] = (uint32_t)cn_high64(r->a[l]);
 	g->r[6][e] = (uint32_t)_mm_cvtsi128_si32(r->b0[l]);
 	g->r[7][e] = (uint32_t)b1;
