@@ -5,8 +5,8 @@
 //	affinity, GOMAXPROCS ──────▶  │       library flags in native/randomx
 //	                              └─────▶ Banner lines, worker count, Pin
 //	/proc/meminfo, THP mode ─ HugePages ─▶ HugePageState ─ Hint ─▶ operator
-//	/proc, cgroup limits ── AvailableMemory ─▶ RandomX mode "auto"
-//	mmap ── AllocArena: MAP_HUGETLB ▶ MADV_HUGEPAGE ▶ plain ─▶ scratchpads
+//	/proc, cgroup limits ── AvailableMemory ─▶ RandomX mode "auto", batch widths
+//	mmap ── AllocArena: MAP_HUGETLB, if allowed ▶ MADV_HUGEPAGE ▶ plain ─▶ scratchpads
 //	                     └ Populate: memory behind them before they are needed
 //
 // Nothing here is global: Info is a copy, so two callers may disable different

@@ -78,10 +78,15 @@ func (e *Engine) Calibrate(ctx context.Context, workers int, algos ...algo.ID) (
 
 // calibrate measures one algorithm at all candidate widths.
 func (e *Engine) calibrate(ctx context.Context, workers, algos int, a algo.ID) ([]Measurement, error) {
-	widths, err := affordable(calibrationWidths(), workers*algos, a)
+	memory, err := cpu.AvailableMemory()
 	if err != nil {
 		return nil, err
 	}
+	free := memory.Available
+	if !e.cfg.NoHugePages {
+		free += memory.HugeFree
+	}
+	widths := affordable(calibrationWidths(), free, workers*algos, a)
 	widest := widths[len(widths)-1]
 	trial := &Engine{cfg: e.cfg, info: e.info, kernel: e.kernel, widths: map[algo.ID]int{a: widest}}
 	pool := make([]*Worker, workers)
@@ -121,19 +126,15 @@ func (e *Engine) calibrate(ctx context.Context, workers, algos int, a algo.ID) (
 	return measured, nil
 }
 
-// affordable leaves out the widths whose scratchpads take too much memory, one
-// worker for each thread and algorithm.
-func affordable(widths []int, workers int, a algo.ID) ([]int, error) {
-	memory, err := cpu.AvailableMemory()
-	if err != nil {
-		return nil, err
-	}
-	most := calibrationMemory * float64(memory.Available+memory.HugeFree)
+// affordable leaves out the widths whose scratchpads take too much of the free
+// memory, one worker for each thread and algorithm.
+func affordable(widths []int, free uint64, workers int, a algo.ID) []int {
+	most := calibrationMemory * float64(free)
 	n := 1
 	for n < len(widths) && float64(workers)*float64(arenaSize(a, widths[n])) <= most {
 		n++
 	}
-	return widths[:n], nil
+	return widths[:n]
 }
 
 // round hashes one batch on every worker at once: mean CPU time of a hash.

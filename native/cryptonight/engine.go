@@ -27,6 +27,7 @@ type Config struct {
 	Programs int       // random programs of cn/r and cn/wow a worker keeps; 0: 4
 	NoJIT    bool      // interpret random programs although they could be compiled
 	// NoHugePages leaves reserved huge pages to others; transparent ones are taken.
+	// (Negative, so that the zero value takes the best there is.)
 	NoHugePages bool
 	Log         *slog.Logger // nil: discard
 

@@ -5,6 +5,7 @@ package cryptonight
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -182,11 +183,23 @@ func TestCalibrate(t *testing.T) {
 
 func TestAffordable(t *testing.T) {
 	widths := calibrationWidths()
-	if got, err := affordable(widths, 1, algo.CNUPX2); err != nil || len(got) != len(widths) {
-		t.Errorf("8 MiB are too much: %v, %v", got, err)
-	}
-	if got, err := affordable(widths, 1<<30, algo.CNHeavy0); err != nil || len(got) != 1 {
-		t.Errorf("more pads than any memory holds: %v, %v", got, err)
+	for _, test := range []struct {
+		free    uint64
+		workers int
+		a       algo.ID
+		widest  int
+	}{
+		{1 << 30, 1, algo.CNUPX2, 64},
+		{1 << 30, 1, algo.CN1, 64},
+		{1 << 30, 4, algo.CN1, 16}, // a quarter is 256 MiB: 32 pads each, but for their stagger
+		{1 << 30, 2, algo.CNHeavy0, 16},
+		{0, 1, algo.CNUPX2, 1},
+		{1 << 40, 1 << 30, algo.CNHeavy0, 1},
+	} {
+		got := affordable(widths, test.free, test.workers, test.a)
+		if got[len(got)-1] != test.widest || !slices.Equal(got, widths[:len(got)]) {
+			t.Errorf("%d bytes, %d workers, %v: %v, want up to %d", test.free, test.workers, test.a, got, test.widest)
+		}
 	}
 }
 

@@ -18,15 +18,17 @@
 #include "spec.h"
 
 // CN_F_LANES: the integer math of v2 runs as vectors, outside the stages.
-// CN_F_FAR: prefetches go to L2 only. CN_F_LINE: the variants that change the
-// other three blocks of a line too.
+// CN_F_FAR: prefetches go to L2 only.
 #define CN_F_LANES (1u << 31)
 #define CN_F_FAR (1u << 30)
+
+// CN_F_LINE is either of the two that change the other blocks of a line too.
 #define CN_F_LINE (CN_F_V2 | CN_F_V4)
 
-// CN_V2_LEAST is the lanes from which that pays: with fewer, the latency of
-// the vectors shows (Zen 5, cn/2 with pads of 512 KiB, ms a hash: ×4 4.6
-// instead of 4.3, ×6 3.9 and 3.9, ×8 3.5 instead of 3.8, ×16 3.0 instead of 3.7).
+// CN_V2_LEAST is the lanes from which CN_F_LANES pays. With fewer, the latency
+// of the vectors shows (Zen 4, cn-pico, ms a hash, vectors against scalar code:
+// ×4 0.78 and 0.64, ×6 the same within the noise, ×7 0.57 and 0.62, ×8 0.54
+// and 0.61).
 enum { CN_V2_LEAST = 7 };
 
 // cn_regs are the registers of a batch, one array entry a lane. They live in
@@ -65,10 +67,10 @@ CN_ISA CN_INLINE void cn_fetch(const uint8_t *p, unsigned f) {
 
 // cn_set_a and cn_a write and read a lane's a. From halves, gcc 12 makes the
 // vector with two 16-byte loads that take the next lane's halves along, and a
-// load wider than the store before it waits until that is in the cache. In one
-// lane of cn/2 it waited for nearly half of the time (Zen 4, within L2: 15.6
-// ms a hash, kept as a vector 9.6). The other variants gained nothing by a
-// vector, and in eight lanes lost (cn/1: 2.2 ms as halves, 2.6 as a vector).
+// load wider than the store before it waits until that is in the cache. One
+// lane of cn/2 waited so for 40 % of the time (Zen 4, within L2: 15.6 ms a
+// hash, kept as a vector 9.6). The other variants gained nothing by a vector,
+// and in eight lanes lost (cn/1: 2.2 ms as halves, 2.6 as a vector).
 CN_ISA CN_INLINE void cn_set_a(cn_regs *r, unsigned l, unsigned f, uint64_t lo, uint64_t hi) {
 	if (f & CN_F_LINE) {
 		r->a[l] = _mm_set_epi64x((int64_t)hi, (int64_t)lo);
@@ -195,7 +197,7 @@ CN_ISA CN_INLINE void cn_loop_lanes(cn_regs *r, uint32_t n, unsigned f, const cn
 	// Lanes that are not there compute nothing of use, but compute.
 	for (uint32_t l = n; l < ASSAY_CN_MAX_WIDTH; l++) {
 		r->c[l] = _mm_setzero_si128();
-		r->division[l] = r->root[l] = 0;
+		r->root[l] = 0;
 	}
 	for (uint32_t i = spec->iterations; i; i--) {
 #pragma GCC unroll 1
@@ -207,7 +209,7 @@ CN_ISA CN_INLINE void cn_loop_lanes(cn_regs *r, uint32_t n, unsigned f, const cn
 #pragma GCC unroll 1
 			for (uint32_t l = g; l < end; l++)
 				cn_stage_b(r, l, f | CN_F_LANES, mask, r->cl_xor[l], 0, 0);
-			cn_v2_math_lanes(&r->c[g], &r->division[g], &r->root[g], &r->cl_xor[g]);
+			cn_v2_math_lanes(&r->c[g], &r->root[g], &r->cl_xor[g]);
 		}
 	}
 }
@@ -216,9 +218,10 @@ CN_ISA CN_INLINE void cn_loop_lanes(cn_regs *r, uint32_t n, unsigned f, const cn
 // cn_loop runs n lanes in lockstep; f is a constant at every call.
 //
 // n is not: loops over the lanes that the compiler may not unroll are as fast
-// as copies unrolled for 1, 2, 4, 8 and 16 lanes (measured on Zen 5, cn/1 and
+// as copies unrolled for 2, 4, 8 and 16 lanes (measured on Zen 5, cn/1 and
 // cn/2: equal or up to 10 % better, the branches being predicted and the code
-// fitting the op cache), and they run any width, so a batch of 7 costs 7.
+// fitting the op cache), and they run any width, so a batch of 7 costs 7. A copy
+// for one lane, its registers no array, would take 5 to 10 % less (Zen 4).
 CN_ISA CN_INLINE void cn_loop(cn_lane *lanes, uint32_t n, unsigned f, const cn_spec *spec) {
 	cn_regs r;
 	const uint32_t mask = spec->mask;

@@ -10,7 +10,7 @@
 #include "loop.h"
 
 // CN_GROUP_LEAST is the lanes from which vector code beats scalar code. Zen 5,
-// cn/r with pads of 512 KiB so that the cache is no limit, ms a hash:
+// before a was kept as a vector, cn/r with pads of 512 KiB so that the cache is no limit, ms a hash:
 //
 //	lanes    1     2     3     4     5     8
 //	scalar  10.2   8.2   7.9   7.7   7.6   7.4
@@ -88,7 +88,7 @@ CN_ISA CN_INLINE void cn_random_inputs(cn_group *groups, const cn_regs *r, uint3
 	cn_group *const g = &groups[l / CN_GROUP];
 	const uint32_t e = l % CN_GROUP;
 	const uint64_t b1 = (uint64_t)_mm_cvtsi128_si64(r->b1[l]);
-	g->r[4][e] = (uint32_t)r->index[l];
+	g->r[4][e] = (uint32_t)r->index[l]; // still a's low half: v4 has no stage C
 	g->r[5][e] = (uint32_t)cn_high64(r->a[l]);
 	g->r[6][e] = (uint32_t)_mm_cvtsi128_si32(r->b0[l]);
 	g->r[7][e] = (uint32_t)b1;

@@ -1,7 +1,7 @@
 // The integer math of v2 for eight lanes at once, with AVX-512.
 //
-// In scalar code a division and a square root per lane and iteration are a
-// third of a batch's time. Nothing needs their results before stage B of the
+// In scalar code a division and a square root per lane and iteration cost more
+// (see CN_V2_LEAST). Nothing needs their results before stage B of the
 // next iteration, so they run as vectors after stage B: the lanes' c, stored
 // as 16-byte pairs in stage A, has left the store queue by then, and may be
 // loaded 64 bytes wide.
@@ -35,9 +35,9 @@ CN_ISA CN_INLINE __m512i cn_v2_sqrt_lanes(__m512i n) {
 	return _mm512_mask_sub_epi64(r, _mm512_cmpgt_epu64_mask(least, n), r, one);
 }
 
-// cn_v2_math_lanes advances division and root of eight lanes, and leaves what
-// cl is changed by in the next iteration in cl_xor.
-CN_ISA CN_INLINE void cn_v2_math_lanes(const __m128i *c, uint64_t *division, uint64_t *root, uint64_t *cl_xor) {
+// cn_v2_math_lanes divides in eight lanes, advances their root, and leaves what
+// both change cl by in the next iteration in cl_xor.
+CN_ISA CN_INLINE void cn_v2_math_lanes(const __m128i *c, uint64_t *root, uint64_t *cl_xor) {
 	const __m512i first = _mm512_loadu_si512(c), second = _mm512_loadu_si512(c + 4);
 	const __m512i even = _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), odd = _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1);
 	const __m512i lo = _mm512_permutex2var_epi64(first, even, second), hi = _mm512_permutex2var_epi64(first, odd, second);
@@ -46,7 +46,6 @@ CN_ISA CN_INLINE void cn_v2_math_lanes(const __m128i *c, uint64_t *division, uin
 	const __m512i d = _mm512_or_si512(_mm512_and_si512(sum, _mm512_set1_epi64(0xffffffff)), _mm512_set1_epi64(0x80000001));
 	const __m512i q = cn_v2_quotient(hi, d);
 	const __m512i r = cn_v2_sqrt_lanes(_mm512_add_epi64(lo, q));
-	_mm512_storeu_si512(division, q);
 	_mm512_storeu_si512(root, r);
 	_mm512_storeu_si512(cl_xor, _mm512_xor_si512(q, _mm512_slli_epi64(r, 32)));
 }

@@ -86,8 +86,8 @@ func (s Status) count(state State) int {
 
 // Banner returns the start lines about RandomX for that many workers, among
 // them how to get huge pages when too few are free for what is still to come
-// and for beside, the pages that others in the process did without; not when
-// none are to be taken.
+// and for beside, the pages that others in the process did without. Without
+// Config.HugePages that hint is left out.
 func (m *Manager) Banner(workers, beside int) []string {
 	s := m.Status()
 	lines := []string{

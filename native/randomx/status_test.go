@@ -29,11 +29,11 @@ func TestStatusAndBanner(t *testing.T) {
 	if hint := strings.Join(m.Banner(3, lacking), "\n"); !strings.Contains(hint, fmt.Sprintf("%d huge pages", more)) {
 		t.Errorf("banner does not ask for %d pages:\n%s", more, hint)
 	}
-	m.cfg.HugePages = false
-	banner := strings.Join(m.Banner(3, lacking), "\n")
-	if strings.Contains(banner, "huge pages") {
+	none := newFake(t, Config{Mode: ModeFull, MaxDatasets: 1}, &fakeLibrary{})
+	if banner := strings.Join(none.Banner(3, lacking), "\n"); strings.Contains(banner, "huge pages") {
 		t.Errorf("the banner asks for pages that are not to be taken:\n%s", banner)
 	}
+	banner := strings.Join(m.Banner(3, 0), "\n")
 	for _, want := range []string{" * RANDOMX      fake", " * MEMORY       full: 1 dataset(s)"} {
 		if !strings.Contains(banner, want) {
 			t.Errorf("banner lacks %q:\n%s", want, banner)

@@ -20,4 +20,7 @@ extern unsigned check_count, check_failures;
 // check_units tests the parts below the batch call.
 void check_units(void);
 
+// check_lanes tests the AVX-512 math, which check_units cannot be compiled with.
+void check_lanes(void);
+
 #endif

@@ -7,7 +7,7 @@
 // lane position of seven widths and in one batch of two wide ones, all lanes
 // different (the portable kernel: of four). Of the random programs, one height
 // stands in every lane and the others in one batch a width. --quick runs one
-// batch of two of each variant and a wide one of four, --one a single hash.
+// batch of two of each variant and two wide ones of four, --one a single hash.
 // VECTORS has lines "ALGO HEIGHT INPUT_HEX HASH_HEX", "-" for no input.
 #include <cpuid.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@
 enum {
 	MAX_VECTORS = 4096, // random ones included
 	MAX_RING = ASSAY_CN_MAX_WIDTH,
+	GROUPS = 9,   // more than a group, prefetched to L1
 	WIDE = 25,    // the least that prefetches to L2
 	ROTATED = 16, // up to this width every vector visits every lane;
 	ROTATED_SLOW = 4, // in the portable kernel: its tables are slow under the sanitizers
@@ -211,13 +212,15 @@ static void check_ring(const ring *r, uint32_t kernel, uint32_t width, unsigned 
 	}
 }
 
-// check_wide runs a batch wide enough for prefetches to L2, with a part of a
-// group at its end, of the cheapest variants and of one with a program.
+// check_wide runs batches of the cheapest variants and of one with a program,
+// with a part of a group at the end: one whose prefetches go to L1, one to L2.
 static void check_wide(uint32_t kernel, int jit) {
 	for (unsigned i = 0; i < ring_count; i++) {
-		const uint32_t a = rings[i].algo;
-		if (!again(i) && wide_ring(a))
-			check_ring(&rings[i], kernel, WIDE, 0, 1, jit && a == ASSAY_CN_R ? ASSAY_CN_JIT_ON : ASSAY_CN_JIT_OFF);
+		const uint32_t a = rings[i].algo, mode = jit && a == ASSAY_CN_R ? ASSAY_CN_JIT_ON : ASSAY_CN_JIT_OFF;
+		if (again(i) || !wide_ring(a))
+			continue;
+		check_ring(&rings[i], kernel, GROUPS, 0, 1, mode);
+		check_ring(&rings[i], kernel, WIDE, 0, 1, mode);
 	}
 }
 

@@ -331,5 +331,6 @@ void check_units(void) {
 	check_programs();
 #endif
 	check_refused();
+	check_lanes();
 	printf("units     %u checks, %u failed\n", check_count, check_failures);
 }
