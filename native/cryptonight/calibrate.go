@@ -53,8 +53,7 @@ type Measurement struct {
 // kernel or a crowded machine, and up to 64 pads a worker, a quarter of the
 // available memory at most; ctx ends it early. The width in use, measured or
 // forced, then passes a self-test, or Calibrate fails. Call it before
-// NewWorker; not concurrently with
-// anything else of the engine.
+// NewWorker; not concurrently with anything else of the engine.
 func (e *Engine) Calibrate(ctx context.Context, workers int, algos ...algo.ID) (map[algo.ID][]Measurement, error) {
 	results := map[algo.ID][]Measurement{}
 	for _, a := range algos {

@@ -10,7 +10,8 @@
 #include "loop.h"
 
 // CN_GROUP_LEAST is the lanes from which vector code beats scalar code. Zen 5,
-// before a was kept as a vector, cn/r with pads of 512 KiB so that the cache is no limit, ms a hash:
+// before a was kept as a vector, cn/r with pads of 512 KiB so that the cache is
+// no limit, ms a hash:
 //
 //	lanes    1     2     3     4     5     8
 //	scalar  10.2   8.2   7.9   7.7   7.6   7.4
