@@ -64,7 +64,7 @@ enum assay_cn_status {
 	ASSAY_CN_ERR_INPUT = -3,   // lengths and input do not fit, or a v1 input under 43 bytes
 	ASSAY_CN_ERR_OUTPUT = -4,  // output too small
 	ASSAY_CN_ERR_ARENA = -5,   // scratchpad arena too small or misaligned
-	ASSAY_CN_ERR_CODE = -6,    // no program, or one for another variant
+	ASSAY_CN_ERR_CODE = -6,    // no program, or one for another variant or kernel
 	ASSAY_CN_ERR_MEMORY = -7,  // no memory for a program
 };
 

@@ -108,7 +108,7 @@ static int32_t check(const cn_spec *spec, uint32_t algo, uint32_t kernel, uint32
 	const uint32_t lanes = n < width ? (uint32_t)n : width;
 	if (!arena || (uintptr_t)arena % 64 || arena_len < assay_cn_arena_size(algo, lanes))
 		return ASSAY_CN_ERR_ARENA;
-	if (spec->flags & CN_F_V4 && (!code || code->algo != algo || code->kernel > kernel))
+	if (spec->flags & CN_F_V4 && (!code || code->algo != algo || code->kernel != kernel))
 		return ASSAY_CN_ERR_CODE;
 	return ASSAY_CN_OK;
 }

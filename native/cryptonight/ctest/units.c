@@ -186,6 +186,12 @@ static void check_statuses(void) {
 	CHECK(!code->run_group, "vector code without AVX2");
 	CHECK(assay_cn_hash(ASSAY_CN_R, 0, 1, in, 10, one, 1, out, 64, arena, size, code) == ASSAY_CN_ERR_CODE,
 	      "the program of another variant");
+	CHECK(assay_cn_hash(ASSAY_CN_WOW, 1, 1, in, 10, one, 1, out, 64, arena, size, code) == ASSAY_CN_ERR_CODE,
+	      "the program of another kernel");
+	assay_cn_code_free(code);
+	CHECK(assay_cn_code_new(ASSAY_CN_WOW, 1, 1, 1, &code) == ASSAY_CN_OK && code, "a program");
+	CHECK(assay_cn_hash(ASSAY_CN_WOW, 0, 1, in, 10, one, 1, out, 64, arena, size, code) == ASSAY_CN_ERR_CODE,
+	      "the program of a higher kernel");
 	assay_cn_code_free(code);
 	CHECK(!assay_cn_name(0) && !assay_cn_name(ASSAY_CN_ALGOS + 1), "names out of range");
 	CHECK(!assay_cn_arena_size(1, 0) && !assay_cn_arena_size(1, ASSAY_CN_MAX_WIDTH + 1) && !assay_cn_arena_size(99, 1), "arena sizes");
