@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -22,24 +23,37 @@ type Latency struct {
 const lineBytes = 64
 
 // Latencies measures from 1 MiB to twice the L3 that a core reaches, in steps of
-// two, one size after the other: it takes about a second on a CPU of 32 MiB,
-// and 64 MiB of memory.
-func Latencies(info *cpu.Info) ([]Latency, error) {
+// two, one size after the other, but nothing above most bytes (0: MaxLatency).
+// Up to 64 MiB it takes about a second. Errors: memory, or ctx's, which is asked
+// between two sizes.
+func Latencies(ctx context.Context, info *cpu.Info, most int) ([]Latency, error) {
 	const least, usual = 1 << 20, 32 << 20
-	most := info.L3 / max(info.L3Groups, 1)
+	reach := info.L3 / max(info.L3Groups, 1)
+	if reach <= 0 {
+		reach = usual
+	}
 	if most <= 0 {
-		most = usual
+		most = MaxLatency
 	}
 	var list []Latency
-	for size := least; size <= 2*most; size *= 2 {
+	for size := least; size <= min(2*reach, most); size *= 2 {
+		if err := ctx.Err(); err != nil {
+			return list, err
+		}
 		ns, err := latency(size)
 		if err != nil {
-			return nil, fmt.Errorf("measure random reads: %w", err)
+			return list, fmt.Errorf("measure random reads: %w", err)
 		}
 		list = append(list, Latency{size, ns})
 	}
 	return list, nil
 }
+
+// MaxLatency is the largest size measured unless asked for less: the pads of a
+// batch of 64 lanes of 2 MiB. A virtual machine may report the L3 of a whole
+// socket, half a GiB, of which little is its own, and walking through all of it
+// would take ten times as long as all the rest.
+const MaxLatency = 128 << 20
 
 // latency walks through size bytes, a power of two, once to fetch
 // them and once more to be timed.

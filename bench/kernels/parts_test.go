@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"runtime"
@@ -104,7 +105,7 @@ func TestChain(t *testing.T) {
 
 // TestLatencies: up to twice the L3 of one group of cores.
 func TestLatencies(t *testing.T) {
-	list, err := Latencies(&cpu.Info{L3: 16 << 20, L3Groups: 4})
+	list, err := Latencies(t.Context(), &cpu.Info{L3: 16 << 20, L3Groups: 4}, 0)
 	if runtime.GOOS != "linux" {
 		t.Skip("no thread clock here: ", err)
 	}
@@ -118,6 +119,14 @@ func TestLatencies(t *testing.T) {
 		if l.NS < 0.1 || l.NS > 1e5 {
 			t.Errorf("%+v", l)
 		}
+	}
+	if list, err := Latencies(t.Context(), &cpu.Info{L3: 480 << 20, L3Groups: 1}, 2<<20); err != nil || len(list) != 2 {
+		t.Errorf("the L3 of a whole socket, at most 2 MiB asked for: %+v, %v", list, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if list, err := Latencies(ended, &cpu.Info{}, 0); len(list) != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %+v, %v", list, err)
 	}
 	if got := LatencyLine([]Latency{{1 << 20, 12.4}, {2 << 20, 18}}); got != "1 MiB 12, 2 MiB 18 ns" {
 		t.Error(got)

@@ -215,6 +215,7 @@ type kernelsReport struct {
 	Before []kernels.Latency `json:"random_read_before"`
 	After  []kernels.Latency `json:"random_read_after"`
 
+	mostRead int  // bytes, the largest random read; 0: kernels.MaxLatency
 	parts    bool // --parts: Parts instead of Results
 	complete bool // nothing cut the run short
 }
@@ -237,6 +238,9 @@ func runKernels(ctx context.Context, args []string, s streams) int {
 	progress := &turnProgress{w: s.stderr, live: isTerminal(s.stderr), started: time.Now()}
 	cfg.Progress = progress.show
 	report := kernelsReport{Host: host(cfg.CPU, args), TimePerPath: f.time.Seconds(), Rounds: f.rounds, NoJIT: f.noJIT, Mode: f.mode, parts: f.parts}
+	if f.quick {
+		report.mostRead = quickRead
+	}
 	err = report.measure(ctx, cfg)
 	progress.clear()
 	report.Seconds = time.Since(progress.started).Seconds()
@@ -262,9 +266,13 @@ func runKernels(ctx context.Context, args []string, s streams) int {
 	return exitOK
 }
 
+// quickRead is the largest random read of --quick: enough to tell L2 from what
+// lies behind it.
+const quickRead = 4 << 20
+
 // measure fills the report in, as far as it comes.
 func (r *kernelsReport) measure(ctx context.Context, cfg kernels.Config) (err error) {
-	if r.Before, err = kernels.Latencies(cfg.CPU); err != nil {
+	if r.Before, err = kernels.Latencies(ctx, cfg.CPU, r.mostRead); err != nil {
 		return err
 	}
 	if r.parts {
@@ -273,7 +281,7 @@ func (r *kernelsReport) measure(ctx context.Context, cfg kernels.Config) (err er
 		r.Results, err = kernels.Run(ctx, cfg)
 	}
 	if err == nil {
-		r.After, err = kernels.Latencies(cfg.CPU)
+		r.After, err = kernels.Latencies(ctx, cfg.CPU, r.mostRead)
 	}
 	return err
 }
