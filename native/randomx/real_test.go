@@ -19,12 +19,11 @@ import (
 
 // vector is one line of testdata/vectors.json.
 type vector struct {
-	Algo    string `json:"algo"`
-	Seed    string `json:"seed_hex"`
-	Input   string `json:"input_hex"`
-	Hash    string `json:"hash_hex"`
-	RawHash string `json:"raw_hash_hex"`
-	Source  string `json:"source"`
+	Algo   string `json:"algo"`
+	Seed   string `json:"seed_hex"`
+	Input  string `json:"input_hex"`
+	Hash   string `json:"hash_hex"`
+	Source string `json:"source"`
 }
 
 func unhex(t testing.TB, s string) []byte {
@@ -162,19 +161,6 @@ func TestKeyHasher(t *testing.T) {
 			if got := hex.EncodeToString(out); got != v.Hash {
 				t.Errorf("after another key: %s, want %s (%s)", got, v.Hash, v.Source)
 			}
-		}
-	}
-}
-
-func TestCommitment(t *testing.T) {
-	for _, v := range vectors(t, "rx/2-commitment") {
-		raw := [32]byte(unhex(t, v.RawHash))
-		if got := Commitment(unhex(t, v.Input), raw); hex.EncodeToString(got[:]) != v.Hash {
-			t.Errorf("%x, want %s", got, v.Hash)
-		}
-		raw[0] ^= 1
-		if got := Commitment(unhex(t, v.Input), raw); hex.EncodeToString(got[:]) == v.Hash {
-			t.Error("another hash gives the same commitment")
 		}
 	}
 }

@@ -13,21 +13,6 @@ package blob
 // Clients of 2014 computed c wrongly just above 512 leaves and split Monero's
 // chain at block 202612.
 
-// TreeHash is the root over leaves, the miner tx being leaf 0. There is no tree
-// over no leaves; its root is reported as zero.
-func TreeHash(leaves [][32]byte) [32]byte {
-	if len(leaves) == 0 {
-		return [32]byte{}
-	}
-	s := newSponge()
-	root := leaves[0]
-	var pair [64]byte
-	for _, sibling := range leftBranch(s, leaves) {
-		joinInto(s, &pair, &root, &sibling)
-	}
-	return root
-}
-
 // leftBranch returns the siblings on the way from leaf 0 to the root, lowest
 // first: ⌊log2(n)⌋ of them. The value of leaves[0] does not matter.
 func leftBranch(s sponge, leaves [][32]byte) [][32]byte {
