@@ -15,9 +15,9 @@ import (
 const spareBatches = 4
 
 // flusher sends the queue to Redis, one item at a time. All fields are its
-// goroutine's.
+// goroutine's; what it reaches through l is guarded as the Ledger says.
 type flusher struct {
-	*Ledger
+	l       *Ledger
 	scripts scripts
 	stream  string
 	nextSeq uint64
@@ -37,26 +37,26 @@ type flusher struct {
 }
 
 func newFlusher(l *Ledger) *flusher {
-	return &flusher{Ledger: l, scripts: newScripts(), stream: newStream(l.prefix), nextSeq: 1}
+	return &flusher{l: l, scripts: newScripts(), stream: newStream(l.prefix), nextSeq: 1}
 }
 
 func (f *flusher) run(ctx context.Context) {
-	defer close(f.done)
-	tick := time.NewTicker(f.cfg.FlushInterval)
+	defer close(f.l.done)
+	tick := time.NewTicker(f.l.cfg.FlushInterval)
 	defer tick.Stop()
-	beat := time.Now().Add(f.cfg.Heartbeat)
+	beat := time.Now().Add(f.l.cfg.Heartbeat)
 	wait := retryMin
 	for ctx.Err() == nil {
 		it := f.next()
 		if it == nil {
 			if time.Now().After(beat) {
 				f.heartbeat(ctx)
-				beat = time.Now().Add(f.cfg.Heartbeat)
+				beat = time.Now().Add(f.l.cfg.Heartbeat)
 				continue
 			}
 			select {
 			case <-ctx.Done():
-			case <-f.kick:
+			case <-f.l.kick:
 			case <-tick.C:
 				f.due = true
 			}
@@ -64,14 +64,14 @@ func (f *flusher) run(ctx context.Context) {
 		}
 		if f.send(ctx, it) {
 			wait = retryMin
-			beat = time.Now().Add(f.cfg.Heartbeat)
+			beat = time.Now().Add(f.l.cfg.Heartbeat)
 			continue
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		}
-		wait = min(2*wait, f.cfg.RetryMax)
+		wait = min(2*wait, f.l.cfg.RetryMax)
 	}
 	f.next() // a segment whose last call was confirmed just now is finished; nothing is sent
 }
@@ -102,7 +102,7 @@ func (f *flusher) next() *item {
 
 // push gives an item its place in the stream.
 func (f *flusher) push(it *item) *item {
-	it.number(f.keys, f.stream, f.nextSeq)
+	it.number(f.l.keys, f.stream, f.nextSeq)
 	f.nextSeq++
 	f.items = append(f.items, it)
 	return it
@@ -110,20 +110,20 @@ func (f *flusher) push(it *item) *item {
 
 // take freezes the head of the queue if its time has come.
 func (f *flusher) take() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s := f.queue[0]
-	if len(f.queue) == 1 {
+	f.l.mu.Lock()
+	defer f.l.mu.Unlock()
+	s := f.l.queue[0]
+	if len(f.l.queue) == 1 {
 		if !f.due || s.empty() {
 			f.due = false
 			return false
 		}
-		f.cut()
+		f.l.cut()
 	}
 	f.due = false
 	s.frozen = true
 	f.seg, f.off, f.rejOff = s, 0, 0
-	f.sending = s.born
+	f.l.sending = s.born
 	return true
 }
 
@@ -133,18 +133,18 @@ func (f *flusher) take() bool {
 func (f *flusher) piece() *item {
 	s := f.seg
 	b := newBatch()
-	for ; f.off < s.cells.n && b.sum.entries < f.cfg.BatchEntries; f.off++ {
+	for ; f.off < s.cells.n && b.sum.entries < f.l.cfg.BatchEntries; f.off++ {
 		b.addCell(s.cells.at(f.off))
 	}
 	rejects := b.sum.entries == 0
-	for ; rejects && f.rejOff < s.refs.n && b.sum.entries < f.cfg.BatchEntries; f.rejOff++ {
+	for ; rejects && f.rejOff < s.refs.n && b.sum.entries < f.l.cfg.BatchEntries; f.rejOff++ {
 		b.addReject(s.refs.at(f.rejOff))
 	}
 	if b.sum.entries == 0 {
 		return nil
 	}
-	f.metrics.batchEntries.Observe(float64(b.sum.entries))
-	it := b.item(&f.cfg, f.keys, f.scripts.apply, s.first, time.Now())
+	f.l.metrics.batchEntries.Observe(float64(b.sum.entries))
+	it := b.item(&f.l.cfg, f.l.keys, f.scripts.apply, s.first, time.Now())
 	it.rejects = rejects
 	return it
 }
@@ -155,8 +155,8 @@ func (f *flusher) piece() *item {
 // is retained, just when Redis may need them again. A Redis that forgets a call
 // forgets its rejects.
 func (f *flusher) forgetRejects(it *item) {
-	blank := newBatch().item(&f.cfg, f.keys, f.scripts.apply, 0, it.acked)
-	blank.number(f.keys, f.stream, it.seq)
+	blank := newBatch().item(&f.l.cfg, f.l.keys, f.scripts.apply, 0, it.acked)
+	blank.number(f.l.keys, f.stream, it.seq)
 	it.keys, it.args, it.sum = blank.keys, blank.args, totals{entries: 1}
 }
 
@@ -167,27 +167,27 @@ func (f *flusher) settle() (*item, bool) {
 	if p == nil {
 		return nil, true
 	}
-	f.mu.Lock()
+	f.l.mu.Lock()
 	state := p.state
 	if state == pendingOpen && !time.Now().Before(p.deadline) {
 		p.late = true
-		f.metrics.lateBlocks.Inc()
+		f.l.metrics.lateBlocks.Inc()
 	}
 	late := p.late
-	f.mu.Unlock()
+	f.l.mu.Unlock()
 	switch {
 	case state == pendingAccepted:
 		select {
 		case <-p.done:
 			return nil, true
 		default:
-			return closeItem(&f.cfg, f.keys, f.scripts.close, p, time.Now()), false
+			return closeItem(&f.l.cfg, f.l.keys, f.scripts.close, p, time.Now()), false
 		}
 	case state == pendingRejected:
 		return nil, true
 	case late:
-		f.cfg.Log.Warn("block not settled in time; later shares go on, it will close the round that is open when it is accepted",
-			"id", hex.EncodeToString(p.block.ID[:]), "height", p.block.Height, "after", f.cfg.SettleTimeout)
+		f.l.cfg.Log.Warn("block not settled in time; later shares go on, it will close the round that is open when it is accepted",
+			"id", hex.EncodeToString(p.block.ID[:]), "height", p.block.Height, "after", f.l.cfg.SettleTimeout)
 		return nil, true
 	}
 	return nil, false
@@ -201,37 +201,37 @@ func (f *flusher) finishSegment() {
 	// Not in the queue any more, it is the flusher's alone: emptied without the
 	// lock. An outage's or a flood's memory is not kept: emptied maps stay as large
 	// as they were.
-	if max(s.peak, s.refs.n) > spareBatches*f.cfg.BatchEntries {
+	if max(s.peak, s.refs.n) > spareBatches*f.l.cfg.BatchEntries {
 		return
 	}
 	s.reset()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.spare == nil {
-		f.spare = s
+	f.l.mu.Lock()
+	defer f.l.mu.Unlock()
+	if f.l.spare == nil {
+		f.l.spare = s
 	}
 }
 
 func (f *flusher) dequeue(s *segment) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.queue[0] = nil
-	f.queue = f.queue[1:]
+	f.l.mu.Lock()
+	defer f.l.mu.Unlock()
+	f.l.queue[0] = nil
+	f.l.queue = f.l.queue[1:]
 	if s.find != nil {
-		f.entries--
+		f.l.entries--
 	}
-	f.finished = s.id
-	f.sending = time.Time{}
-	close(f.progress)
-	f.progress = make(chan struct{})
-	f.metrics.pending.Set(float64(f.entries))
+	f.l.finished = s.id
+	f.l.sending = time.Time{}
+	close(f.l.progress)
+	f.l.progress = make(chan struct{})
+	f.l.metrics.pending.Set(float64(f.l.entries))
 }
 
 // send tries an item once and reports whether the flusher may go on at once.
 func (f *flusher) send(ctx context.Context, it *item) bool {
 	start := time.Now()
-	reply, err := f.cfg.Store.Eval(ctx, it.script, it.keys, it.args).AsStrSlice()
-	f.metrics.calls.Inc()
+	reply, err := f.l.cfg.Store.Eval(ctx, it.script, it.keys, it.args).AsStrSlice()
+	f.l.metrics.calls.Inc()
 	if err == nil && len(reply) < 2 {
 		err = fmt.Errorf("script %s: reply of %d parts", it.script.Name(), len(reply))
 	}
@@ -242,7 +242,7 @@ func (f *flusher) send(ctx context.Context, it *item) bool {
 	switch reply[0] {
 	case "ok", "known", "dup":
 		if reply[0] == "dup" {
-			f.metrics.duplicates.Inc()
+			f.l.metrics.duplicates.Inc()
 			if mark, err := strconv.ParseUint(reply[1], 10, 64); err != nil || mark >= f.nextSeq {
 				f.fail(it, fmt.Errorf("%w: stream %s is at %s, %d were sent", ErrMark, f.stream, reply[1], f.nextSeq-1))
 				return false
@@ -251,7 +251,7 @@ func (f *flusher) send(ctx context.Context, it *item) bool {
 		if it.find != nil && !f.record(ctx, it) {
 			return false
 		}
-		f.metrics.latency.Observe(time.Since(start).Seconds())
+		f.l.metrics.latency.Observe(time.Since(start).Seconds())
 		f.confirm(it)
 		return true
 	case "gap":
@@ -289,16 +289,16 @@ var (
 
 // fail notes a failed attempt; the same item is tried again.
 func (f *flusher) fail(it *item, err error) {
-	f.metrics.retries.Inc()
+	f.l.metrics.retries.Inc()
 	if strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "not an integer") {
 		f.broken = err
 	}
-	f.mu.Lock()
-	again := f.lastErr != nil && f.lastErr.Error() == err.Error()
-	f.lastErr = err
-	f.mu.Unlock()
+	f.l.mu.Lock()
+	again := f.l.lastErr != nil && f.l.lastErr.Error() == err.Error()
+	f.l.lastErr = err
+	f.l.mu.Unlock()
 	if !again {
-		f.cfg.Log.Error("ledger write is tried again", "stream", f.stream, "sequence", it.seq, "entries", it.sum.entries, "error", err)
+		f.l.cfg.Log.Error("ledger write is tried again", "stream", f.stream, "sequence", it.seq, "entries", it.sum.entries, "error", err)
 	}
 }
 
@@ -312,7 +312,7 @@ func (f *flusher) confirm(it *item) {
 	f.pos++
 	f.retained += it.sum.entries
 	drop := 0
-	for drop < f.pos && (f.retained > f.cfg.RetainEntries || it.acked.Sub(f.items[drop].acked) > f.cfg.RetainFor) {
+	for drop < f.pos && (f.retained > f.l.cfg.RetainEntries || it.acked.Sub(f.items[drop].acked) > f.l.cfg.RetainFor) {
 		f.retained -= f.items[drop].sum.entries
 		drop++
 	}
@@ -321,20 +321,20 @@ func (f *flusher) confirm(it *item) {
 		clear(f.items[n:])
 		f.items, f.pos = f.items[:n], f.pos-drop
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.lastErr != nil {
-		f.cfg.Log.Info("ledger writes again", "stream", f.stream, "sequence", it.seq)
-		f.lastErr = nil
+	f.l.mu.Lock()
+	defer f.l.mu.Unlock()
+	if f.l.lastErr != nil {
+		f.l.cfg.Log.Info("ledger writes again", "stream", f.stream, "sequence", it.seq)
+		f.l.lastErr = nil
 	}
 	if !first {
-		f.metrics.replayed.Inc()
+		f.l.metrics.replayed.Inc()
 		return
 	}
 	if it.find == nil {
-		f.entries -= entries
+		f.l.entries -= entries
 	}
-	f.metrics.pending.Set(float64(f.entries))
+	f.l.metrics.pending.Set(float64(f.l.entries))
 }
 
 // record reads back what a close has written and tells who waits for it. A
@@ -346,18 +346,18 @@ func (f *flusher) record(ctx context.Context, it *item) bool {
 		return true
 	default:
 	}
-	rec, err := f.block(ctx, hex.EncodeToString(p.block.ID[:]))
+	rec, err := f.l.block(ctx, hex.EncodeToString(p.block.ID[:]))
 	if err != nil {
 		f.fail(it, fmt.Errorf("read the block just recorded: %w", err))
 		return false
 	}
 	p.rec = rec
 	close(p.done)
-	f.metrics.rounds.Inc()
-	f.cfg.Log.Info("round closed", "round", rec.Round, "hashes", rec.Hashes, "shares", rec.Shares,
+	f.l.metrics.rounds.Inc()
+	f.l.cfg.Log.Info("round closed", "round", rec.Round, "hashes", rec.Hashes, "shares", rec.Shares,
 		"height", rec.Height, "id", hex.EncodeToString(rec.ID[:]))
-	if f.cfg.OnClose != nil {
-		f.cfg.OnClose(rec)
+	if f.l.cfg.OnClose != nil {
+		f.l.cfg.OnClose(rec)
 	}
 	return true
 }

@@ -11,22 +11,22 @@ import (
 func (f *flusher) heartbeat(ctx context.Context) {
 	mark, err := f.readMark(ctx)
 	if err != nil {
-		f.mu.Lock()
-		f.lastErr = fmt.Errorf("read the mark: %w", err)
-		f.mu.Unlock()
+		f.l.mu.Lock()
+		f.l.lastErr = fmt.Errorf("read the mark: %w", err)
+		f.l.mu.Unlock()
 		return
 	}
-	f.mu.Lock()
-	f.lastErr = nil
-	f.mu.Unlock()
+	f.l.mu.Lock()
+	f.l.lastErr = nil
+	f.l.mu.Unlock()
 	if mark+1 < f.nextSeq {
 		f.resync(ctx, mark)
 	}
 }
 
 func (f *flusher) readMark(ctx context.Context) (uint64, error) {
-	text, err := f.cfg.Store.Eval(ctx, f.scripts.mark, []string{f.keys.Mark(f.stream), f.keys.NodeNext()},
-		[]string{strconv.FormatUint(uint64(f.prefix), 10), strconv.FormatInt(seconds(f.cfg.MarkTTL), 10)}).ToString()
+	text, err := f.l.cfg.Store.Eval(ctx, f.scripts.mark, []string{f.l.keys.Mark(f.stream), f.l.keys.NodeNext()},
+		[]string{strconv.FormatUint(uint64(f.l.prefix), 10), strconv.FormatInt(seconds(f.l.cfg.MarkTTL), 10)}).ToString()
 	if err != nil {
 		return 0, err
 	}
@@ -47,9 +47,9 @@ func (f *flusher) readMark(ctx context.Context) (uint64, error) {
 // which also keeps stray copies of it from counting.
 func (f *flusher) resync(ctx context.Context, mark uint64) bool {
 	if _, err := f.readMark(ctx); err != nil { // lifts the count of node prefixes, too
-		f.mu.Lock()
-		f.lastErr = fmt.Errorf("read the mark: %w", err)
-		f.mu.Unlock()
+		f.l.mu.Lock()
+		f.l.lastErr = fmt.Errorf("read the mark: %w", err)
+		f.l.mu.Unlock()
 		return false
 	}
 	oldest := f.nextSeq
@@ -58,23 +58,23 @@ func (f *flusher) resync(ctx context.Context, mark uint64) bool {
 	}
 	if mark+1 >= oldest {
 		f.rewind(int(mark + 1 - oldest))
-		f.cfg.Log.Warn("redis came back without writes it had confirmed; they are sent again",
+		f.l.cfg.Log.Warn("redis came back without writes it had confirmed; they are sent again",
 			"stream", f.stream, "mark", mark, "items", len(f.items)-f.pos)
 		return true
 	}
 	lost := oldest - 1 - mark
-	f.metrics.lost.Add(float64(lost))
-	f.mu.Lock()
-	f.lost += lost
-	f.mu.Unlock()
+	f.l.metrics.lost.Add(float64(lost))
+	f.l.mu.Lock()
+	f.l.lost += lost
+	f.l.mu.Unlock()
 	old := f.stream
-	f.stream = newStream(f.prefix)
+	f.stream = newStream(f.l.prefix)
 	f.rewind(0)
 	for i, it := range f.items {
-		it.number(f.keys, f.stream, uint64(i+1))
+		it.number(f.l.keys, f.stream, uint64(i+1))
 	}
 	f.nextSeq = uint64(len(f.items)) + 1
-	f.cfg.Log.Error("redis lost confirmed writes that are no longer retained; their shares are gone",
+	f.l.cfg.Log.Error("redis lost confirmed writes that are no longer retained; their shares are gone",
 		"stream", old, "mark", mark, "lost", lost, "retained", len(f.items), "new_stream", f.stream)
 	return true
 }
