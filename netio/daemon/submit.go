@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"time"
 )
@@ -47,15 +48,18 @@ type Result struct {
 	// Alternative: the daemon has the block but not on its main chain; another block of that
 	// height came first. It may still win.
 	Alternative bool
-	Tries       int
-	Detail      string // the daemon's words, or the error
+	// Open: the daemon may have the block. It said OK, or the block was sent and its answer was lost,
+	// and its chain could not be asked since.
+	Open   bool
+	Tries  int
+	Detail string // the daemon's words, or the error
 }
 
 // Outcome of a submitted block: exactly one of Accepted, Rejected and Unreachable is true.
 type Outcome struct {
 	Accepted    bool // a daemon has the block
-	Rejected    bool // at least one daemon refused it and none accepted it
-	Unreachable bool // no daemon gave a definite answer
+	Rejected    bool // at least one daemon refused it, and none has it or may have it
+	Unreachable bool // nobody knows: no daemon gave a definite answer, or one may have the block
 	// Alternative: accepted, but so far beside the main chain of every daemon that has it. Whether
 	// it closes a round is for the caller to say.
 	Alternative bool
@@ -71,11 +75,13 @@ type Outcome struct {
 //
 // A daemon that has the block beside its main chain does not end the wait at once, because it says
 // nothing about the others: their chains may have our block where its chain has a rival. They get
-// AlternativeWait more to say so; without that the outcome is Accepted and Alternative.
+// AlternativeWait more to say so. If none does and all have answered, the outcome is Accepted and
+// Alternative; a daemon that has not answered by then leaves it open.
 //
-// id is the block's id. With it an OK is checked (monerod says OK to a block with an unknown
-// parent), and a block that a daemon rejects because it has it already, after an answer that was
-// lost, counts as accepted. A zero id turns both checks off.
+// id is the block's id. With it an OK is checked: monerod says OK to a block with an unknown parent,
+// and to one beside its main chain. While the question has no answer the block is neither accepted
+// nor rejected; it is asked again until ctx ends. A block that a daemon rejects because it has it
+// already, after an answer that was lost, counts as accepted. A zero id turns both checks off.
 func (c *Client) Submit(ctx context.Context, id [32]byte, block []byte) Outcome {
 	c.mu.Lock()
 	closed := c.closed
@@ -192,59 +198,68 @@ func (c *Client) linger(s *submission) {
 	})
 }
 
-// conclude sums up: accepted by one is accepted.
+// conclude sums up: one daemon with the block on its main chain decides. Without one, a daemon that
+// may have it, or has not answered yet, leaves the outcome open, whatever the others said: its chain
+// may be the one that wins.
 func conclude(results []Result) Outcome {
 	o := Outcome{Results: results}
-	pick := func(want Answer) bool {
-		for _, r := range results {
-			if r.Answer == want {
-				o.Daemon, o.Detail, o.Alternative = r.Daemon, r.Detail, r.Alternative
-				return true
-			}
+	pick := func(is func(Result) bool) bool {
+		i := slices.IndexFunc(results, is)
+		if i >= 0 {
+			o.Daemon, o.Detail, o.Alternative = results[i].Daemon, results[i].Detail, results[i].Alternative
 		}
-		return false
+		return i >= 0
 	}
+	answered := func(a Answer) func(Result) bool { return func(r Result) bool { return r.Answer == a } }
 	switch {
-	case pick(AnswerAccepted):
+	case pick(func(r Result) bool { return r.Answer == AnswerAccepted && !r.Alternative }):
 		o.Accepted = true
-		for _, r := range results { // on one main chain is enough
-			if r.Answer == AnswerAccepted && !r.Alternative {
-				o.Daemon, o.Detail, o.Alternative = r.Daemon, r.Detail, false
-				break
-			}
-		}
-	case pick(AnswerRejected):
+	case pick(func(r Result) bool { return r.Open || r.Answer == AnswerNone }):
+		o.Unreachable = true
+	case pick(answered(AnswerAccepted)):
+		o.Accepted = true
+	case pick(answered(AnswerRejected)):
 		o.Rejected = true
 	default:
-		pick(AnswerUnreachable)
+		pick(answered(AnswerUnreachable))
 		o.Unreachable = true
 	}
 	return o
 }
 
-// send tries one daemon until it gives a definite answer or ctx ends.
+// send tries one daemon until it gives a definite answer or ctx ends. A daemon that said OK is not
+// sent the block again, only asked for it.
 func (c *Client) send(ctx context.Context, n *node, id [32]byte, block []byte) Result {
 	r := Result{Daemon: n.name, Answer: AnswerUnreachable}
+	said := false // OK
 	for r.Tries = 1; ; r.Tries++ {
-		start := time.Now()
-		err := n.caller.submit(ctx, c.cfg.SubmitTimeout, block)
-		n.metrics.submitSeconds.Observe(time.Since(start).Seconds())
-		var e *Error
-		switch {
-		case err == nil:
+		if !said {
+			start := time.Now()
+			err := n.caller.submit(ctx, c.cfg.SubmitTimeout, block)
+			n.metrics.submitSeconds.Observe(time.Since(start).Seconds())
+			var e *Error
+			switch {
+			case err == nil:
+				said = true
+			case errors.As(err, &e) && e.Kind == KindRPC:
+				// A definite no, unless it is one because the daemon has it already.
+				c.knownAlready(ctx, n, id, err, &r)
+			default:
+				r.Open = r.Open || mayHaveArrived(err)
+				r.Detail = err.Error()
+				n.metrics.errors[KindOf(err)].Inc()
+			}
+		}
+		if said {
 			c.confirm(ctx, n, id, &r)
-		case errors.As(err, &e) && e.Kind == KindRPC:
-			// A definite no, unless it is one because the daemon has it already.
-			c.knownAlready(ctx, n, id, err, &r)
-		default:
-			r.Detail = err.Error()
-			n.metrics.errors[KindOf(err)].Inc()
 		}
 		switch r.Answer {
 		case AnswerAccepted:
+			r.Open = false
 			n.metrics.accepted.Inc()
 			return r
 		case AnswerRejected:
+			r.Open = false
 			n.metrics.rejected.Inc()
 			c.cfg.Log.Warn("block rejected", "pool", c.cfg.Pool, "daemon", n.name, "detail", r.Detail)
 			return r
@@ -258,21 +273,33 @@ func (c *Client) send(ctx context.Context, n *node, id [32]byte, block []byte) R
 	}
 }
 
-// confirm checks a daemon's OK.
+// mayHaveArrived tells a failed submit_block that the daemon may have acted on from one that it
+// cannot have: it was never connected to, wants a login first, or said that it is too busy to look.
+func mayHaveArrived(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return false
+	}
+	k := KindOf(err)
+	return k != KindAuth && k != KindBusy
+}
+
+// confirm asks a daemon that said OK for the block. Without an answer it stays open: an OK alone may
+// be that of a block beside the main chain.
 func (c *Client) confirm(ctx context.Context, n *node, id [32]byte, r *Result) {
-	r.Answer, r.Detail = AnswerAccepted, "OK"
 	if id == ([32]byte{}) {
+		r.Answer, r.Detail = AnswerAccepted, "OK"
 		return
 	}
 	h, err := n.headerByID(ctx, c.cfg.RPCTimeout, id)
 	switch {
 	case err == nil:
-		r.Alternative = h.Orphan
+		r.Answer, r.Detail, r.Alternative = AnswerAccepted, "OK", h.Orphan
 	case unknownBlock(err):
 		r.Answer, r.Detail = AnswerRejected, "answered OK but does not have the block"
 	default:
-		// It said OK; that it cannot be asked again now does not make the block less accepted.
-		r.Detail = "OK, not confirmed: " + err.Error()
+		r.Answer, r.Open, r.Detail = AnswerUnreachable, true, "said OK, and its chain could not be asked: "+err.Error()
+		n.metrics.errors[KindOf(err)].Inc()
 	}
 }
 
@@ -288,6 +315,6 @@ func (c *Client) knownAlready(ctx context.Context, n *node, id [32]byte, reject 
 	case err == nil:
 		r.Answer, r.Alternative, r.Detail = AnswerAccepted, h.Orphan, "known already"
 	case !unknownBlock(err):
-		r.Answer = AnswerUnreachable
+		r.Answer, r.Open = AnswerUnreachable, true
 	}
 }

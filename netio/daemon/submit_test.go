@@ -141,6 +141,9 @@ func orphanHeader(id [32]byte) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":"0","result":{"status":"OK","untrusted":false,"block_header":{"hash":"%x","prev_hash":"%x","height":100,"reward":1,"orphan_status":true}}}`, id, [32]byte{1})
 }
 
+// absent is its answer for a block it does not have.
+const absent = `{"jsonrpc":"2.0","id":"0","error":{"code":-5,"message":"Internal error"}}`
+
 const replyOK = `{"jsonrpc":"2.0","id":"0","result":{"status":"OK","untrusted":false}}`
 
 // counted reads one daemon's counter, or one without a daemon.
@@ -201,11 +204,93 @@ func TestSubmitAlternative(t *testing.T) {
 			switch {
 			case c.answer && (!o.Accepted || o.Alternative || o.Daemon != host(a.URL)):
 				t.Errorf("a block on a main chain: %+v", o)
-			case !c.answer && (!o.Accepted || !o.Alternative || o.Daemon != host(b.URL) || o.Results[0].Answer != daemon.AnswerNone):
-				t.Errorf("a block beside the only chain heard of: %+v", o)
+			case !c.answer && (!o.Unreachable || o.Daemon != host(a.URL) || o.Results[0].Answer != daemon.AnswerNone || !o.Results[1].Alternative):
+				t.Errorf("a block beside the only chain heard of, another daemon not heard of: %+v", o)
 			}
 			if h, err := f.HeaderByID(submitCx(t), id); c.answer && (err != nil || h.Orphan) {
 				t.Errorf("header %+v, %v; one daemon has the block on its main chain", h, err)
+			}
+		})
+	}
+}
+
+// An OK says nothing about the chain: monerod says it to a block beside its main chain, too. While the
+// daemon cannot be asked, nobody knows.
+func TestSubmitUnconfirmed(t *testing.T) {
+	const busy = `{"jsonrpc":"2.0","id":"0","result":{"status":"BUSY","untrusted":false}}`
+	main := func(id [32]byte) string {
+		return strings.Replace(orphanHeader(id), `"orphan_status":true`, `"orphan_status":false`, 1)
+	}
+	for name, c := range map[string]struct {
+		later func(id [32]byte) string // the daemon's answer once it can be asked; nil = it never can
+		other bool                     // a second daemon rejects the block
+		want  func(daemon.Outcome) bool
+	}{
+		"never answered": {nil, false, func(o daemon.Outcome) bool { return o.Unreachable }},
+		"never answered, and refused by another": {nil, true, func(o daemon.Outcome) bool {
+			return o.Unreachable && o.Results[1].Answer == daemon.AnswerRejected
+		}},
+		"on the main chain":       {main, false, func(o daemon.Outcome) bool { return o.Accepted && !o.Alternative }},
+		"beside the main chain":   {orphanHeader, false, func(o daemon.Outcome) bool { return o.Accepted && o.Alternative }},
+		"never heard of":          {func([32]byte) string { return absent }, false, func(o daemon.Outcome) bool { return o.Rejected }},
+		"refused, then it had it": {main, true, func(o daemon.Outcome) bool { return o.Accepted && !o.Alternative }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := daemontest.NewFake(t, daemontest.FakeOptions{}), daemontest.NewFake(t, daemontest.FakeOptions{})
+			eps := []daemon.Endpoint{fakeEndpoint(a)}
+			if c.other {
+				eps = append(eps, fakeEndpoint(b))
+			}
+			f := follow(t, fastConfig(a.Wallet, eps...), nil)
+			id, block := solved(t, f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) }), 7)
+			a.SetReply("submit_block", replyOK)
+			a.SetReply("get_block_header_by_hash", busy)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			out := make(chan daemon.Outcome, 1)
+			go func() { out <- f.Submit(ctx, id, block) }()
+			asked := a.Calls("get_block_header_by_hash")
+			eventually(t, "two questions", func() bool {
+				return a.Calls("get_block_header_by_hash") >= asked+2 && (!c.other || b.Calls("get_block_header_by_hash") > 0)
+			})
+			if c.later == nil {
+				cancel()
+			} else {
+				a.SetReply("get_block_header_by_hash", c.later(id))
+			}
+			if o := <-out; !c.want(o) {
+				t.Errorf("outcome %+v", o)
+			}
+			if n := a.Calls("submit_block"); n != 1 {
+				t.Errorf("the block was sent %d times to a daemon that said OK", n)
+			}
+		})
+	}
+}
+
+// A daemon that was never connected to cannot have the block; one whose answer was lost can.
+func TestSubmitLostAnswerStaysOpen(t *testing.T) {
+	for name, lost := range map[string]bool{"answer lost": true, "nobody listens": false} {
+		t.Run(name, func(t *testing.T) {
+			a, b := daemontest.NewFake(t, daemontest.FakeOptions{}), daemontest.NewFake(t, daemontest.FakeOptions{})
+			b.CheckBlock(func(daemontest.Candidate) error { return errors.New("no") })
+			if lost {
+				a.SetReply("submit_block", "<html>")
+			} else {
+				a.Down() // before any connection: one that breaks may have carried the block
+			}
+			f := follow(t, fastConfig(b.Wallet, fakeEndpoint(b), fakeEndpoint(a)), nil)
+			id, block := solved(t, f.wait("template", func(t *daemon.Template) bool { return t.Daemon == host(b.URL) }), 7)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			out := make(chan daemon.Outcome, 1)
+			go func() { out <- f.Submit(ctx, id, block) }()
+			eventually(t, "the refusal of the second", func() bool {
+				return b.Calls("get_block_header_by_hash") > 0 && (!lost || a.Calls("submit_block") > 0)
+			})
+			cancel()
+			if o := <-out; o.Unreachable != lost || o.Rejected == lost {
+				t.Errorf("outcome %+v", o)
 			}
 		})
 	}
@@ -242,7 +327,6 @@ func TestHeaderByIDPrefersMainChain(t *testing.T) {
 	id := [32]byte{1, 2, 3}
 	orphan := orphanHeader(id)
 	main := strings.Replace(orphan, `"orphan_status":true`, `"orphan_status":false`, 1)
-	const absent = `{"jsonrpc":"2.0","id":"0","error":{"code":-5,"message":"Internal error"}}`
 	for name, c := range map[string]struct {
 		replies [2]string
 		from    int // index of the daemon whose header is wanted, -1 = none
