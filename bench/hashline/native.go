@@ -61,7 +61,7 @@ func (n *Native) Hash(key Key, in []byte, lens []uint32, out []byte) error {
 
 func (n *Native) randomX(key Key, in []byte, lens []uint32, out []byte) error {
 	if n.rx == nil {
-		rx, err := randomx.NewKeyHasher(randomx.Config{CPU: n.cfg.CPU, HugePages: true})
+		rx, err := randomx.NewKeyHasher(randomx.Config{CPU: n.cfg.CPU})
 		if err != nil {
 			return err
 		}

@@ -110,7 +110,7 @@ func (h *rxHasher) close() {
 // mode full, its cache else. The caller closes it.
 func openRandomX(ctx context.Context, info *cpu.Info, mode randomx.Mode, note func(string)) (*randomx.Manager, error) {
 	// Nothing is verified meanwhile, so the build need not give way as a node's does.
-	m, err := randomx.New(randomx.Config{Mode: mode, CPU: info, HugePages: true, BuildThreads: max(info.Cores, 1), BuildNice: 1})
+	m, err := randomx.New(randomx.Config{Mode: mode, CPU: info, BuildThreads: max(info.Cores, 1), BuildNice: 1})
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,9 @@ const (
 	DefaultConnWriteTimeout = 3 * time.Second
 	// DefaultDialTimeout bounds one connection attempt.
 	DefaultDialTimeout = 2 * time.Second
-	// DefaultStartTimeout is how long Open waits for a Redis that is away or
-	// still loading its data.
+	// DefaultStartTimeout is how long Open, or StartManaged, waits for a Redis
+	// that is away or still loading its data: an append-only file of some
+	// gigabytes.
 	DefaultStartTimeout = 60 * time.Second
 
 	// maxSocketPath is sun_path without its final zero, in bytes (unix(7)).

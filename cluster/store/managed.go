@@ -19,8 +19,8 @@ import (
 
 // Defaults of ManagedConfig.
 const (
-	// DefaultManagedStart covers loading an append-only file of some gigabytes.
-	DefaultManagedStart = 60 * time.Second
+	// DefaultBinary is the server's program, looked for in PATH.
+	DefaultBinary = "redis-server"
 	// DefaultManagedStop is how long the server may take to write its file out
 	// before it is killed; the file is complete either way.
 	DefaultManagedStop = 5 * time.Second
@@ -39,10 +39,10 @@ type ManagedConfig struct {
 	// Dir holds the append-only file, socket, configuration, log and lock; it is
 	// made with mode 0700. Its absolute path + "/redis.sock" must fit 107 bytes.
 	Dir string
-	// Binary is the server's path; "" = redis-server in PATH (--redis-server).
+	// Binary is the server's path, "" = DefaultBinary (--redis-server).
 	Binary string
 
-	StartTimeout time.Duration // 0 = DefaultManagedStart
+	StartTimeout time.Duration // 0 = DefaultStartTimeout
 	StopTimeout  time.Duration // 0 = DefaultManagedStop
 
 	Log        *slog.Logger          // nil = none
@@ -74,7 +74,7 @@ type Managed struct {
 // flag to change.
 func StartManaged(ctx context.Context, cfg ManagedConfig) (*Managed, error) {
 	if cfg.StartTimeout <= 0 {
-		cfg.StartTimeout = DefaultManagedStart
+		cfg.StartTimeout = DefaultStartTimeout
 	}
 	if cfg.StopTimeout <= 0 {
 		cfg.StopTimeout = DefaultManagedStop

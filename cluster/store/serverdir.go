@@ -63,15 +63,14 @@ func serverConfig(dir string) string {
 }
 
 func findServer(binary string) (string, error) {
-	name := binary
-	if name == "" {
-		name = "redis-server"
+	if binary == "" {
+		binary = DefaultBinary
 	}
-	path, err := exec.LookPath(name)
+	path, err := exec.LookPath(binary)
 	if err == nil {
 		return filepath.Abs(path)
 	}
-	if binary != "" {
+	if binary != DefaultBinary {
 		return "", fmt.Errorf("--redis-server %s: %w", binary, err)
 	}
 	return "", fmt.Errorf("redis-server is not installed: install it (apt-get install redis-server), name its path by --redis-server, or use a Redis of your own by --redis URL: %w", err)

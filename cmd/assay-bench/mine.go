@@ -115,7 +115,7 @@ func (f *mineFlags) mineOn(ctx context.Context, address string, info *cpu.Info, 
 	}
 	log := slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: level}))
 	// Nothing else runs here, so a dataset may be built by every thread.
-	rx, err := randomx.New(randomx.Config{Mode: mode, BuildThreads: f.threads, HugePages: f.hugePages, CPU: info, Log: log})
+	rx, err := randomx.New(randomx.Config{Mode: mode, BuildThreads: f.threads, NoHugePages: !f.hugePages, CPU: info, Log: log})
 	if err != nil {
 		return err
 	}

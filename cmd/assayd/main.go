@@ -42,10 +42,7 @@ func run() int {
 
 // logger writes to standard error; standard output has the banner only.
 func logger(cfg *config.Config) *slog.Logger {
-	var level slog.Level
-	// The flag's own check has let nothing else through.
-	_ = level.UnmarshalText([]byte(cfg.LogLevel))
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
 	if cfg.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(os.Stderr, options))
 	}

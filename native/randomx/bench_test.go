@@ -38,7 +38,7 @@ func BenchmarkHash(b *testing.B) {
 
 // benchManager makes a manager with one seed, its dataset complete in full mode.
 func benchManager(b *testing.B, mode Mode) (*Manager, *Epoch) {
-	m := newReal(b, Config{Mode: mode, MaxDatasets: 1, BuildThreads: runtime.GOMAXPROCS(0), HugePages: true})
+	m := newReal(b, Config{Mode: mode, MaxDatasets: 1, BuildThreads: runtime.GOMAXPROCS(0)})
 	s := Seed(unhex(b, "2a1c4a9433f1de36f8b99c7c5aceb7bd2eb39e1ead648ea58227d399ad84c724"))
 	m.Announce("bench", s, Seed{})
 	for want := Light; ; {

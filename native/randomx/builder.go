@@ -238,7 +238,7 @@ func (m *Manager) allocDataset() (*dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	if mem.Available < datasetBytes && (!m.cfg.HugePages || mem.HugeFree < datasetBytes) {
+	if mem.Available < datasetBytes && (m.cfg.NoHugePages || mem.HugeFree < datasetBytes) {
 		return nil, fmt.Errorf("randomx: %d MiB are left by %s, a dataset needs %d", mem.Available>>20, mem.Limit, datasetBytes>>20)
 	}
 	d, err := m.lib.allocDataset()

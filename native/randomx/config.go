@@ -49,6 +49,15 @@ func ParseMode(s string) (Mode, error) {
 	return ModeAuto, fmt.Errorf("unknown RandomX mode %q; use auto, light or full", s)
 }
 
+// UnmarshalText is ParseMode, for flags and files.
+func (m *Mode) UnmarshalText(text []byte) (err error) {
+	*m, err = ParseMode(string(text))
+	return err
+}
+
+// MarshalText gives the word UnmarshalText reads.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
 // String is the word ParseMode reads.
 func (m Mode) String() string {
 	switch m {
@@ -78,6 +87,9 @@ const (
 	// DefaultMemoryReserve is what "auto" leaves to Redis, the page cache and
 	// the Go heap.
 	DefaultMemoryReserve = 1 << 30
+	// DefaultBuildThreads disturbs hashing least; a dataset has the 64 blocks
+	// between a seed's becoming known and its use to fill.
+	DefaultBuildThreads = 1
 	// DefaultBuildNice: see Building in the package comment.
 	DefaultBuildNice = 10
 	// DefaultSliceItems is about 40 ms of one thread: short enough to stop or
@@ -99,7 +111,7 @@ const (
 // Config is what New takes. The zero value works: auto mode, one build thread.
 type Config struct {
 	Mode          Mode
-	BuildThreads  int    // threads filling a dataset; default 1
+	BuildThreads  int    // threads filling a dataset; default DefaultBuildThreads
 	BuildNice     int    // nice value of background builds, 1…19; default DefaultBuildNice
 	SliceItems    uint64 // dataset items (64 B) per thread between looks at new work; default DefaultSliceItems
 	MaxCaches     int    // caches of 256 MiB, at least 2; default DefaultMaxCaches
@@ -109,16 +121,18 @@ type Config struct {
 	// allocation, made before the first seed is announced, on huge pages while
 	// they last. Like MemoryReserve, it leaves less to datasets.
 	Beside       []uint64
-	VMsPerWorker int  // 1…8; default DefaultVMsPerWorker
-	HugePages    bool // use reserved huge pages when enough are free
-	CPU          *cpu.Info
-	Log          *slog.Logger
-	Registerer   prometheus.Registerer
+	VMsPerWorker int // 1…8; default DefaultVMsPerWorker
+	// NoHugePages leaves reserved huge pages to others; transparent ones are taken.
+	// (Negative, so that the zero value takes the best there is.)
+	NoHugePages bool
+	CPU         *cpu.Info
+	Log         *slog.Logger
+	Registerer  prometheus.Registerer
 }
 
 // withDefaults fills zero fields and refuses impossible ones.
 func (c Config) withDefaults() (Config, error) {
-	setDefault(&c.BuildThreads, 1)
+	setDefault(&c.BuildThreads, DefaultBuildThreads)
 	setDefault(&c.BuildNice, DefaultBuildNice)
 	setDefault(&c.SliceItems, DefaultSliceItems)
 	setDefault(&c.MaxCaches, DefaultMaxCaches)

@@ -26,7 +26,7 @@ type KeyHasher struct {
 }
 
 // NewKeyHasher opens the library; it allocates nothing yet. Of cfg it reads CPU
-// and HugePages. Errors: ErrNoCgo; a bad Config.
+// and NoHugePages. Errors: ErrNoCgo; a bad Config.
 func NewKeyHasher(cfg Config) (*KeyHasher, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

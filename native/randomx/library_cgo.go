@@ -42,7 +42,7 @@ type native struct {
 
 // openLibrary picks the flags. It allocates nothing.
 func openLibrary(cfg Config) (library, error) {
-	n := &native{flags: uint32(C.assay_rx_flags()), huge: cfg.HugePages}
+	n := &native{flags: uint32(C.assay_rx_flags()), huge: !cfg.NoHugePages}
 	if !cfg.CPU.AES {
 		n.flags &^= flagHardAES
 	}

@@ -64,7 +64,7 @@ func newManager(cfg Config, lib library, memory func() (cpu.Memory, error)) (*Ma
 	if err != nil && cfg.Mode == ModeFull {
 		return nil, fmt.Errorf("randomx: %w", err)
 	}
-	datasets, reason, err := planDatasets(cfg.Mode, mem, cfg.MemoryReserve, cfg.Beside, cfg.MaxDatasets, cfg.HugePages)
+	datasets, reason, err := planDatasets(cfg.Mode, mem, cfg.MemoryReserve, cfg.Beside, cfg.MaxDatasets, !cfg.NoHugePages)
 	if err != nil {
 		return nil, err
 	}

@@ -207,7 +207,7 @@ func realEpochs(t *testing.T, m *Manager) (a, b *Epoch, va, vb []vector) {
 // of every size against single hashes, alternation of two seeds without a
 // rebuild, floating point state, allocations.
 func TestWorkerLight(t *testing.T) {
-	m := newReal(t, Config{Mode: ModeLight, HugePages: true})
+	m := newReal(t, Config{Mode: ModeLight})
 	a, b, va, vb := realEpochs(t, m)
 	w, err := m.NewWorker()
 	if err != nil {
@@ -361,7 +361,7 @@ func TestFullEqualsLight(t *testing.T) {
 	if os.Getenv("ASSAY_LONG_TESTS") == "" {
 		t.Skip("set ASSAY_LONG_TESTS=1: fills a dataset")
 	}
-	m := newReal(t, Config{Mode: ModeFull, MaxDatasets: 1, BuildThreads: runtime.GOMAXPROCS(0), HugePages: true})
+	m := newReal(t, Config{Mode: ModeFull, MaxDatasets: 1, BuildThreads: runtime.GOMAXPROCS(0)})
 	a, b, va, vb := realEpochs(t, m)
 	for !a.Full() {
 		if s := stateOf(m, a.Seed()); s == Failed || s == 255 {

@@ -87,14 +87,14 @@ func (s Status) count(state State) int {
 // Banner returns the start lines about RandomX for that many workers, among
 // them how to get huge pages when too few are free for what is still to come
 // and for beside, the pages that others in the process did without. Without
-// Config.HugePages that hint is left out.
+// Config.NoHugePages that hint is left out.
 func (m *Manager) Banner(workers, beside int) []string {
 	s := m.Status()
 	lines := []string{
 		fmt.Sprintf(" * %-12s %s", "RANDOMX", s.Library),
 		fmt.Sprintf(" * %-12s %s", "MEMORY", s.Reason),
 	}
-	if !m.cfg.HugePages {
+	if m.cfg.NoHugePages {
 		return lines
 	}
 	got := int(s.PageBytes[cpu.Huge] / hugePageBytes)

@@ -9,7 +9,7 @@ import (
 )
 
 func TestStatusAndBanner(t *testing.T) {
-	m := newFake(t, Config{Mode: ModeFull, MaxDatasets: 1, HugePages: true}, &fakeLibrary{})
+	m := newFake(t, Config{Mode: ModeFull, MaxDatasets: 1}, &fakeLibrary{})
 	m.Announce("pool", seedOf(1), seedOf(2))
 	waitReady(t, m, seedOf(2))
 	eventually(t, "full", func() bool { return stateOf(m, seedOf(1)) == Full })
@@ -29,7 +29,7 @@ func TestStatusAndBanner(t *testing.T) {
 	if hint := strings.Join(m.Banner(3, lacking), "\n"); !strings.Contains(hint, fmt.Sprintf("%d huge pages", more)) {
 		t.Errorf("banner does not ask for %d pages:\n%s", more, hint)
 	}
-	none := newFake(t, Config{Mode: ModeFull, MaxDatasets: 1}, &fakeLibrary{})
+	none := newFake(t, Config{Mode: ModeFull, MaxDatasets: 1, NoHugePages: true}, &fakeLibrary{})
 	if banner := strings.Join(none.Banner(3, lacking), "\n"); strings.Contains(banner, "huge pages") {
 		t.Errorf("the banner asks for pages that are not to be taken:\n%s", banner)
 	}

@@ -18,8 +18,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// DefaultListen is where the server listens unless told otherwise.
-const DefaultListen = "127.0.0.1:9100"
+// DefaultListen is where the server listens unless told otherwise: loopback, since it has no
+// password, and not 9100, which is node_exporter's on the machines that are watched.
+const DefaultListen = "127.0.0.1:9180"
 
 // Limits that no operator needs to turn: the clients are a scraper, a balancer and curl.
 const (

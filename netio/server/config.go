@@ -51,8 +51,8 @@ type Port struct {
 	Hidden      bool   // left out of public lists of ports
 
 	StartDifficulty uint64 // of a new session; 10,000
-	MinDifficulty   uint64 // also of a difficulty a miner asks for; 1,000
-	MaxDifficulty   uint64 // likewise; 10^12
+	MinDifficulty   uint64 // also of a difficulty a miner asks for; 100, at most StartDifficulty
+	MaxDifficulty   uint64 // likewise; 10^9, at least StartDifficulty
 	Vardiff         Vardiff
 	FixedDifficulty bool // no vardiff: every session stays at StartDifficulty
 }
@@ -78,9 +78,18 @@ const (
 	DefaultJobShares         = 2500
 	DefaultSweepInterval     = time.Second
 	DefaultFanoutSlice       = time.Millisecond
-	DefaultStartDifficulty   = 10_000
-	DefaultMinDifficulty     = 1_000
-	DefaultMaxDifficulty     = 1_000_000_000_000
+
+	// DefaultStartDifficulty is a share in some 10 s for a desktop CPU, which
+	// vardiff then corrects within minutes.
+	DefaultStartDifficulty = 10_000
+
+	// DefaultMinDifficulty is a share in DefaultVardiffTarget for a rig of 3 H/s,
+	// slower than which there is hardly any: a phone, or CryptoNight-Heavy on an
+	// old core.
+	DefaultMinDifficulty = 100
+	// DefaultMaxDifficulty is a share in DefaultVardiffTarget for 33 MH/s, more
+	// than any miner has behind one connection.
+	DefaultMaxDifficulty = 1_000_000_000
 )
 
 // candidateRoom is how many shares that claim to be blocks a session may have

@@ -86,7 +86,7 @@ type Config struct {
 
 	JobsPerSession int           // jobs a session may still submit for; 8
 	Templates      int           // templates that stay valid; 8
-	StaleGrace     time.Duration // credit for work on a replaced parent; 0 is none
+	StaleGrace     time.Duration // credit for work on a replaced parent; 0 is none, DefaultStaleGrace is usual
 	TemplateMaxAge time.Duration // older templates are no work; 10 min
 	SeedWait       time.Duration // longest wait for a cache before a template is given up; 2 min
 	SubmitTimeout  time.Duration // longest effort to place a block; 30 s
@@ -133,12 +133,15 @@ const (
 	DefaultJobsPerSession = 8
 	DefaultTemplates      = 8
 	DefaultTemplateMaxAge = 10 * time.Minute
-	DefaultSeedWait       = 2 * time.Minute
-	DefaultSubmitTimeout  = 30 * time.Second
-	DefaultSubmissions    = 16
-	DefaultFoundBlocks    = 1024
-	DefaultFateTimeout    = 10 * time.Minute
-	DefaultAddresses      = 65536
+	// DefaultStaleGrace covers the way of a new block: to the daemon's other
+	// peers, to the miner, and of its last shares back.
+	DefaultStaleGrace    = 4 * time.Second
+	DefaultSeedWait      = 2 * time.Minute
+	DefaultSubmitTimeout = 30 * time.Second
+	DefaultSubmissions   = 16
+	DefaultFoundBlocks   = 1024
+	DefaultFateTimeout   = 10 * time.Minute
+	DefaultAddresses     = 65536
 )
 
 func (c *Config) setDefaults() {

@@ -28,14 +28,14 @@ type Hasher interface {
 	Close()
 }
 
-// Config of a Pool. Zero values take the defaults named.
+// Config of a Pool. Zero values take the defaults named, where one is.
 type Config struct {
 	Workers    int           // hash threads, at least 1
 	CPUs       []int         // CPU of each worker; empty = not pinned
 	Queue      int           // shares waiting at most; 4096
 	Candidates int           // block candidates waiting at most; 64
 	Deadline   time.Duration // a share older than this is shed; 3 s
-	BatchWait  time.Duration // how long a batch may wait to fill; 1 ms
+	BatchWait  time.Duration // how long a batch may wait to fill; 0 is not at all, DefaultBatchWait is usual
 
 	// NewHasher makes one worker's hasher, on that worker's thread.
 	NewHasher func(worker int) (Hasher, error)
@@ -52,7 +52,9 @@ const (
 	DefaultQueue      = 4096
 	DefaultCandidates = 64
 	DefaultDeadline   = 3 * time.Second
-	DefaultBatchWait  = time.Millisecond
+	// DefaultBatchWait is little next to a hash of any algorithm, and at a few
+	// thousand shares a second long enough to fill the widest batch.
+	DefaultBatchWait = time.Millisecond
 )
 
 // Pool is the verify pool: one queue, one thread a worker.

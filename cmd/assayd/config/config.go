@@ -1,161 +1,96 @@
 package config
 
 import (
+	"log/slog"
 	"strings"
 	"time"
 
+	"github.com/assay-pool/assay/cluster/ledger"
+	"github.com/assay-pool/assay/cluster/store"
 	"github.com/assay-pool/assay/cmd/internal/options"
+	"github.com/assay-pool/assay/native/cryptonight"
+	"github.com/assay-pool/assay/native/randomx"
+	"github.com/assay-pool/assay/netio/admin"
+	"github.com/assay-pool/assay/netio/daemon"
+	"github.com/assay-pool/assay/netio/server"
+	"github.com/assay-pool/assay/validator/pool"
+	"github.com/assay-pool/assay/validator/verify"
 )
 
-// Config of a node: what is shared by its pools, and the pools.
+// Defaults of what belongs to the node itself. Every other flag's default is
+// the constant of the package whose Config it sets.
+const (
+	DefaultDataDir = "assay-data"
+	// DefaultStopTimeout leaves two of the ten seconds a container manager waits
+	// before it kills.
+	DefaultStopTimeout = 8 * time.Second
+)
+
+// Config of a node: its own settings, the Config of each package that its pools
+// share, and the pools. The flags write straight into them; the node adds what
+// no flag can say (logs, metrics, what the packages need of each other).
 type Config struct {
 	DataDir     string
 	StopTimeout time.Duration
-	LogLevel    string
+	LogLevel    slog.Level
 	LogFormat   string
 	Probe       bool
+	CPUDisable  []string
+	Pin         bool
 
-	Hashing Hashing
-	Network Network
-	Redis   Redis
-	Admin   Admin
+	Verify       verify.Config // Workers 0 = cores − loops
+	RandomX      randomx.Config
+	CryptoNight  cryptonight.Config
+	Server       server.Config // Loops 0 = by cores
+	Redis        store.Config
+	PrivateRedis store.ManagedConfig // where Redis has no URL
+	Ledger       ledger.Config       // of every pool
+	Admin        admin.Config
 
 	Pools []Pool
 }
 
-// Hashing is the hash workers' part.
-type Hashing struct {
-	Workers          int // 0 = cores − loops
-	Loops            int // 0 = by cores
-	Pin              bool
-	CPUDisable       []string
-	HugePages        bool
-	RandomXMode      string
-	CryptoNightWidth int // 0 = by the machine
-	BuildThreads     int
-	Caches           int
-	QueueShares      int
-	Candidates       int
-	Deadline         time.Duration
-	BatchWait        time.Duration
-}
-
-// Network is the miners' side.
-type Network struct {
-	MaxConns          int
-	MaxLine           int64
-	LoginTimeout      time.Duration
-	FirstShareTimeout time.Duration
-	IdleTimeout       time.Duration
-	OutboundLimit     int64
-	SlowReader        time.Duration
-	Inflight          int
-	JobShares         int
-	ProtocolErrors    int
-}
-
-// Redis is where round state lives.
-type Redis struct {
-	URL            string
-	SentinelMaster string
-	Username       string
-	PasswordFile   string
-	AllowEviction  bool
-	ServerBinary   string
-	StartTimeout   time.Duration
-	CallTimeout    time.Duration
-	FlushInterval  time.Duration
-	SettleTimeout  time.Duration
-	MaxPending     int
-}
-
-// Admin is the operators' HTTP port.
-type Admin struct {
-	Listen string
-	Hosts  []string
-	Public bool
-}
-
 // Pool is one pool of the node.
 type Pool struct {
-	Name string
-
-	Coin   string
-	Algo   string // forced; empty = by the coin's schedule
-	Wallet string
-
-	Daemons         []Daemon
-	DaemonLogin     string // user:password, from a file
-	PollInterval    time.Duration
-	HealthInterval  time.Duration
-	RPCTimeout      time.Duration
-	SubmitTimeout   time.Duration
-	TemplateRefresh time.Duration
-	TemplateRenew   time.Duration
-
-	TemplateMaxAge time.Duration
-	Templates      int
-	StaleGrace     time.Duration
-	Jobs           int
-
-	Listen  []Listener
-	Vardiff Vardiff
-}
-
-// Vardiff is how a pool's connections find their difficulty.
-type Vardiff struct {
-	Enabled  bool
-	Min, Max uint64
-	Target   time.Duration
-	Retarget time.Duration
-	Variance float64 // percent
-	MaxJump  float64 // percent
+	Name   string
+	Pool   pool.Config
+	Daemon daemon.Config
+	Port   server.Port // what a --listen does not say
+	Ports  []server.Port
 }
 
 // Load reads the configuration of the process. run is false when the program
 // should end with the code: after --help, after an error.
 func Load(version string) (cfg *Config, code int, run bool) {
-	set, build := newSet(version)
+	set, cfg := newSet(version)
 	code, run = set.Main()
-	if !run {
-		return nil, code, false
-	}
-	return build(), code, true
+	return cfg, code, run
 }
 
-// newSet registers every flag. build gathers the values once they are read.
-func newSet(version string) (set *options.Set, build func() *Config) {
-	cfg := &Config{}
+// newSet registers every flag; cfg is filled when the set is parsed.
+func newSet(version string) (set *options.Set, cfg *Config) {
+	cfg = &Config{}
 	set = options.New("assayd", "ASSAY")
 	set.Version(version)
 	set.Synopsis("A node of an Assay pool: miners connect by stratum, every share's work is proven,\nblocks go to the coin's daemons and the rounds to Redis.")
 	registerProcess(set.Process(), cfg)
 	pools := options.Pools(set, registerPool)
-	gather := func() []Pool {
-		list := make([]Pool, 0, len(pools.All()))
-		for _, p := range pools.All() {
-			p.Config.pool.Name = p.Name
-			list = append(list, p.Config.pool)
-		}
-		return list
-	}
 	set.Check(func() (errs []error) {
 		if cfg.Probe {
 			return nil // a health check knows the admin port, not the pools
 		}
+		cfg.CPUDisable = splitList(cfg.CPUDisable)
 		for _, p := range pools.All() {
-			errs = append(errs, p.Config.resolve(p.Name)...)
+			p.Config.Name = p.Name
+			errs = append(errs, p.Config.resolve()...)
+			cfg.Pools = append(cfg.Pools, p.Config.Pool)
 		}
 		if len(errs) == 0 {
-			errs = append(errs, checkPools(gather())...)
+			errs = append(errs, checkPools(cfg.Pools)...)
 		}
 		return append(errs, cfg.check()...)
 	})
-	return set, func() *Config {
-		cfg.Hashing.CPUDisable = splitList(cfg.Hashing.CPUDisable)
-		cfg.Pools = gather()
-		return cfg
-	}
+	return set, cfg
 }
 
 // splitList lets one mention of a flag hold several words, split by commas.

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/assay-pool/assay/native/algo"
+	"github.com/assay-pool/assay/netio/daemon"
+	"github.com/assay-pool/assay/netio/server"
 )
 
 const (
@@ -18,27 +21,29 @@ const (
 
 func parse(t *testing.T, args ...string) (*Config, error) {
 	t.Helper()
-	set, build := newSet("test")
+	set, cfg := newSet("test")
 	if err := set.Parse(args, nil); err != nil {
 		return nil, err
 	}
-	return build(), nil
+	return cfg, nil
 }
 
-func TestDefaults(t *testing.T) {
+func TestOnePool(t *testing.T) {
 	cfg, err := parse(t, "--wallet", wallet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(cfg.Pools) != 1 || cfg.Pools[0].Name != "default" || cfg.Pools[0].Coin != "monero" {
+	if len(cfg.Pools) != 1 || cfg.Pools[0].Name != "default" || cfg.Pools[0].Pool.Coin.Name != "monero" {
 		t.Fatalf("pools %+v", cfg.Pools)
 	}
 	p := cfg.Pools[0]
-	if len(p.Listen) != 1 || p.Listen[0] != (Listener{Addr: "0.0.0.0:3333", Start: 10_000, Min: 100, Max: 1_000_000_000, Description: "General"}) {
-		t.Errorf("listen %+v", p.Listen)
+	want := p.Port
+	want.Addr, want.StartDifficulty, want.Description = "0.0.0.0:3333", 10_000, "General"
+	if len(p.Ports) != 1 || p.Ports[0] != want {
+		t.Errorf("ports %+v", p.Ports)
 	}
-	if len(p.Daemons) != 1 || p.Daemons[0] != (Daemon{URL: "http://127.0.0.1:18081"}) {
-		t.Errorf("daemons %+v", p.Daemons)
+	if d := p.Daemon.Daemons; len(d) != 1 || d[0] != (daemon.Endpoint{URL: "http://127.0.0.1:18081"}) {
+		t.Errorf("daemons %+v", d)
 	}
 	if cfg.StopTimeout > 10*time.Second {
 		t.Errorf("a node takes %s to stop by default, it has 10 s", cfg.StopTimeout)
@@ -51,11 +56,7 @@ func TestForcedAlgorithm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		profile, err := cfg.Pools[0].Profile()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := profile.Algo(16, 3_000_000); err != nil || got != want {
+		if got, err := cfg.Pools[0].Pool.Coin.Algo(16, 3_000_000); err != nil || got != want {
 			t.Errorf("--algo %q: %v, %v; want %v", name, got, err, want)
 		}
 	}
@@ -91,21 +92,22 @@ vardiff-target = 5s
 		t.Fatalf("%d pools, data dir %s", len(cfg.Pools), cfg.DataDir)
 	}
 	main, other := cfg.Pools[0], cfg.Pools[1]
-	if main.Name != "main" || other.Name != "stage" || other.Coin != "monero-stagenet" {
-		t.Errorf("pools %s and %s (%s)", main.Name, other.Name, other.Coin)
+	if main.Name != "main" || other.Name != "stage" || other.Pool.Coin.Name != "monero-stagenet" {
+		t.Errorf("pools %s and %s (%s)", main.Name, other.Name, other.Pool.Coin.Name)
 	}
-	if len(main.Daemons) != 2 || main.Daemons[0].ZMQ != "tcp://10.0.0.1:18083" || main.Daemons[1].ZMQ != "" {
-		t.Errorf("daemons %+v", main.Daemons)
+	if d := main.Daemon.Daemons; len(d) != 2 || d[0].ZMQ != "tcp://10.0.0.1:18083" || d[1].ZMQ != "" {
+		t.Errorf("daemons %+v", d)
 	}
-	want := []Listener{
-		{Addr: "0.0.0.0:3333", Start: 5000, Min: 100, Max: 1_000_000_000, Description: "Small rigs"},
-		{Addr: "[::]:4444", Start: 2_000_000, Min: 1_000_000, Max: 1_000_000_000, Hidden: true},
+	v := main.Port.Vardiff
+	want := []server.Port{
+		{Addr: "0.0.0.0:3333", StartDifficulty: 5000, MinDifficulty: 100, MaxDifficulty: 1_000_000_000, Description: "Small rigs", Vardiff: v},
+		{Addr: "[::]:4444", StartDifficulty: 2_000_000, MinDifficulty: 1_000_000, MaxDifficulty: 1_000_000_000, Hidden: true, Vardiff: v},
 	}
-	if len(main.Listen) != 2 || main.Listen[0] != want[0] || main.Listen[1] != want[1] {
-		t.Errorf("listen %+v, want %+v", main.Listen, want)
+	if !slices.Equal(main.Ports, want) {
+		t.Errorf("ports %+v, want %+v", main.Ports, want)
 	}
-	if main.Vardiff.Target != 20*time.Second || other.Vardiff.Target != 5*time.Second || other.Listen[0].Max != 1000 {
-		t.Errorf("vardiff %+v and %+v", main.Vardiff, other.Vardiff)
+	if v.Target != 20*time.Second || other.Ports[0].Vardiff.Target != 5*time.Second || other.Ports[0].MaxDifficulty != 1000 {
+		t.Errorf("vardiff %+v and %+v", v, other.Ports[0])
 	}
 }
 

@@ -10,34 +10,21 @@ import (
 	"strings"
 
 	"github.com/assay-pool/assay/cmd/internal/options"
+	"github.com/assay-pool/assay/netio/daemon"
+	"github.com/assay-pool/assay/netio/server"
 )
 
-// Daemon is where a coin daemon answers.
-type Daemon struct {
-	URL string // http://host:port
-	ZMQ string // tcp://host:port of its --zmq-pub, empty for none
-}
-
-// Listener is one port miners connect to.
-type Listener struct {
-	Addr        string // host:port
-	Start       uint64 // difficulty of a new connection
-	Min, Max    uint64 // bounds of its vardiff
-	Description string
-	Hidden      bool
-}
-
-// ParseDaemon reads URL[,zmq=tcp://HOST:PORT].
-func ParseDaemon(text string) (Daemon, error) {
+// parseDaemon reads URL[,zmq=tcp://HOST:PORT].
+func parseDaemon(text string) (daemon.Endpoint, error) {
 	address, rest, _ := strings.Cut(text, ",")
 	u, err := url.Parse(address)
 	switch {
 	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return Daemon{}, errors.New("want http://HOST:PORT or https://HOST:PORT")
+		return daemon.Endpoint{}, errors.New("want http://HOST:PORT or https://HOST:PORT")
 	case u.User != nil:
-		return Daemon{}, errors.New("a password in the URL is seen by every user of the machine; use --daemon-login-file")
+		return daemon.Endpoint{}, errors.New("a password in the URL is seen by every user of the machine; use --daemon-login-file")
 	}
-	d := Daemon{URL: address}
+	d := daemon.Endpoint{URL: address}
 	for option := range strings.SplitSeq(rest, ",") {
 		name, value, _ := strings.Cut(option, "=")
 		switch {
@@ -45,34 +32,34 @@ func ParseDaemon(text string) (Daemon, error) {
 		case name == "zmq":
 			z, err := url.Parse(value)
 			if err != nil || z.Scheme != "tcp" || z.Port() == "" {
-				return Daemon{}, fmt.Errorf("zmq is %q; want tcp://HOST:PORT, the daemon's --zmq-pub", value)
+				return daemon.Endpoint{}, fmt.Errorf("zmq is %q; want tcp://HOST:PORT, the daemon's --zmq-pub", value)
 			}
 			d.ZMQ = value
 		default:
-			return Daemon{}, fmt.Errorf("unknown option %q; known is zmq", option)
+			return daemon.Endpoint{}, fmt.Errorf("unknown option %q; known is zmq", option)
 		}
 	}
 	return d, nil
 }
 
-// ParseListener reads HOST:PORT[,diff=N][,min=N][,max=N][,desc=TEXT][,hidden].
-// What it does not say is taken from the pool's vardiff.
-func ParseListener(text string, vardiff Vardiff) (Listener, error) {
+// parsePort reads HOST:PORT[,diff=N][,min=N][,max=N][,desc=TEXT][,hidden].
+// What it does not say is taken from the pool's own.
+func parsePort(text string, l server.Port) (server.Port, error) {
 	parts := strings.Split(text, ",")
-	l := Listener{Addr: parts[0], Min: vardiff.Min, Max: vardiff.Max}
+	l.Addr = parts[0]
 	if err := checkAddr(l.Addr); err != nil {
-		return Listener{}, err
+		return server.Port{}, err
 	}
 	for _, option := range parts[1:] {
 		name, value, has := strings.Cut(option, "=")
 		var err error
 		switch {
 		case name == "diff" && has:
-			l.Start, err = parseDifficulty(value)
+			l.StartDifficulty, err = parseDifficulty(value)
 		case name == "min" && has:
-			l.Min, err = parseDifficulty(value)
+			l.MinDifficulty, err = parseDifficulty(value)
 		case name == "max" && has:
-			l.Max, err = parseDifficulty(value)
+			l.MaxDifficulty, err = parseDifficulty(value)
 		case name == "desc" && has:
 			l.Description = value
 		case option == "hidden":
@@ -81,24 +68,20 @@ func ParseListener(text string, vardiff Vardiff) (Listener, error) {
 			err = errors.New("unknown; known are diff=N, min=N, max=N, desc=TEXT and hidden")
 		}
 		if err != nil {
-			return Listener{}, fmt.Errorf("option %q: %w", option, err)
+			return server.Port{}, fmt.Errorf("option %q: %w", option, err)
 		}
 	}
-	if l.Min > l.Max {
-		return Listener{}, fmt.Errorf("min %d is above max %d", l.Min, l.Max)
+	if l.MinDifficulty > l.MaxDifficulty {
+		return server.Port{}, fmt.Errorf("min %d is above max %d", l.MinDifficulty, l.MaxDifficulty)
 	}
-	if l.Start == 0 {
-		l.Start = min(max(defaultStart, l.Min), l.Max)
+	if l.StartDifficulty == 0 {
+		l.StartDifficulty = min(max(server.DefaultStartDifficulty, l.MinDifficulty), l.MaxDifficulty)
 	}
-	if l.Start < l.Min || l.Start > l.Max {
-		return Listener{}, fmt.Errorf("diff %d is outside min %d and max %d (--vardiff-min, --vardiff-max)", l.Start, l.Min, l.Max)
+	if l.StartDifficulty < l.MinDifficulty || l.StartDifficulty > l.MaxDifficulty {
+		return server.Port{}, fmt.Errorf("diff %d is outside min %d and max %d (--vardiff-min, --vardiff-max)", l.StartDifficulty, l.MinDifficulty, l.MaxDifficulty)
 	}
 	return l, nil
 }
-
-// defaultStart is the start difficulty of a port that names none: a share in
-// some 10 s for a desktop CPU, which vardiff then corrects within minutes.
-const defaultStart = 10_000
 
 func checkAddr(addr string) error {
 	host, port, err := net.SplitHostPort(addr)

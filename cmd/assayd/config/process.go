@@ -4,71 +4,79 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/assay-pool/assay/cluster/ledger"
+	"github.com/assay-pool/assay/cluster/store"
 	"github.com/assay-pool/assay/cmd/internal/options"
+	"github.com/assay-pool/assay/native/cryptonight"
+	"github.com/assay-pool/assay/native/randomx"
+	"github.com/assay-pool/assay/netio/admin"
+	"github.com/assay-pool/assay/netio/server"
+	"github.com/assay-pool/assay/validator/verify"
 )
 
 // registerProcess binds the flags that exist once a process.
 func registerProcess(f *options.Flags, c *Config) {
 	f.Group("Node")
-	f.String(&c.DataDir, "data-dir", "assay-data", "`Folder` for everything the node keeps: its private Redis above all. One node a folder.")
-	f.Duration(&c.StopTimeout, "stop-timeout", 8*time.Second, time.Second, 5*time.Minute, "Time to finish queued shares, blocks on their way and the last flush after SIGTERM. Raise it only if the service manager waits longer.")
-	f.Enum(&c.LogLevel, "log-level", "info", []string{"debug", "info", "warn", "error"}, "Least level that is logged, to standard error.")
+	f.String(&c.DataDir, "data-dir", DefaultDataDir, "`Folder` for everything the node keeps: its private Redis above all. One node a folder.")
+	f.Duration(&c.StopTimeout, "stop-timeout", DefaultStopTimeout, time.Second, 5*time.Minute, "Time to finish queued shares, blocks on their way and the last flush after SIGTERM. Raise it only if the service manager waits longer.")
+	f.Text(&c.LogLevel, "log-level", []string{"debug", "info", "warn", "error"}, "Least level that is logged, to standard error.")
 	f.Enum(&c.LogFormat, "log-format", "text", []string{"text", "json"}, "Form of a log line; json for log collectors.")
 	f.Bool(&c.Probe, "probe", false, "Ask the node at --admin-listen whether it is healthy and exit 0 or 1; for container health checks. No other flag is needed.")
-	registerHashing(f, &c.Hashing)
-	registerNetwork(f, &c.Network)
-	registerRedis(f, &c.Redis)
+	registerHashing(f, c)
+	registerServer(f, &c.Server)
+	registerRedis(f, c)
 
 	f.Group("Admin port")
-	f.String(&c.Admin.Listen, "admin-listen", "127.0.0.1:9180", "`Address` of /metrics, /healthz, /readyz and /debug/pprof. It has no password: keep it on loopback.")
-	f.Strings(&c.Admin.Hosts, "admin-host", nil, "Further `name` by which the admin port may be called (Host header), once for each. Needed behind a reverse proxy.")
-	f.Bool(&c.Admin.Public, "admin-public", false, "Let --admin-listen be an address other machines reach. Only inside a firewalled network.")
+	f.String(&c.Admin.Listen, "admin-listen", admin.DefaultListen, "`Address` of /metrics, /healthz, /readyz and /debug/pprof. It has no password: keep it on loopback.")
+	f.Strings(&c.Admin.AllowHosts, "admin-host", nil, "Further `name` by which the admin port may be called (Host header), once for each. Needed behind a reverse proxy.")
+	f.Bool(&c.Admin.AllowRemote, "admin-public", false, "Let --admin-listen be an address other machines reach. Only inside a firewalled network.")
 }
 
-func registerHashing(f *options.Flags, h *Hashing) {
+func registerHashing(f *options.Flags, c *Config) {
 	f.Group("Hashing")
-	f.Int(&h.Workers, "workers", 0, 0, 1024, "Hash `threads`; 0 is one for each core that no event loop has. More than that makes replies late.")
-	f.Int(&h.Loops, "loops", 0, 0, 256, "Event `loops` for the miners' sockets; 0 is one for every 8 cores. Turn it up when a loop's CPU is full (many thousands of miners, few cores hashing).")
-	f.Bool(&h.Pin, "pin", true, "Keep each hash worker on a core of its own. Turn it off on machines whose cores are shared with other programs.")
-	f.Strings(&h.CPUDisable, "cpu-disable", nil, "CPU `feature` not to use, once for each or separated by commas: aes, avx2, vaes, avx512, … For finding a broken kernel or machine.")
-	f.Bool(&h.HugePages, "huge-pages", true, "Use reserved 2 MiB pages where enough are free; the banner tells how to get them. Turn it off to leave them to other programs; transparent huge pages are the kernel's own setting.")
-	f.Enum(&h.RandomXMode, "randomx-mode", "auto", []string{"auto", "light", "full"}, "light: 256 MiB a seed, about 22 ms a hash. full: 2336 MiB a seed, about 2 ms. auto: full where memory allows.")
-	f.Int(&h.BuildThreads, "randomx-build-threads", 1, 1, 256, "`Threads` that fill a dataset, at low priority. More are ready sooner and disturb hashing more.")
-	f.Int(&h.Caches, "randomx-caches", 0, 0, 1024, "RandomX `caches` held at most, 256 MiB each; 0 is current, previous and next seed of each pool and one more. Pools of one chain share theirs, so fewer do there; 3 is the least for one chain.")
-	f.Int(&h.CryptoNightWidth, "cryptonight-width", 0, 0, 64, "CryptoNight hashes run in lockstep on one thread, `lanes`; 0 measures at start which is best for each pool's latest algorithm, and goes by cache size for others. Wider gains where other programs use up the L3 cache, but each share, a found block too, waits for its whole batch: seconds, where algorithm and CPU are slow. A forced width with batches over half a second is warned of at start.")
-	f.Int(&h.QueueShares, "verify-queue", 4096, 16, 1<<20, "`Shares` that may wait for a hash worker; more are shed with a \"Throttled\" answer. 3 s of work at most is useful.")
-	f.Int(&h.Candidates, "verify-candidates", 64, 1, 4096, "Block candidates that may wait ahead of all other `shares`.")
-	f.Duration(&h.Deadline, "verify-deadline", 3*time.Second, 10*time.Millisecond, 4*time.Second, "A share that has waited this long is shed: its miner is about to give up. Every request is answered within 5 s.")
-	f.Duration(&h.BatchWait, "batch-wait", time.Millisecond, 0, 100*time.Millisecond, "Time a batch may wait to fill, for algorithms that gain by it. 0 for the lowest latency.")
+	f.Int(&c.Verify.Workers, "workers", 0, 0, 1024, "Hash `threads`; 0 is one for each core that no event loop has. More than that makes replies late.")
+	f.Int(&c.Server.Loops, "loops", 0, 0, 256, "Event `loops` for the miners' sockets; 0 is one for every 8 cores. Turn it up when a loop's CPU is full (many thousands of miners, few cores hashing).")
+	f.Bool(&c.Pin, "pin", true, "Keep each hash worker on a core of its own. Turn it off on machines whose cores are shared with other programs.")
+	f.Strings(&c.CPUDisable, "cpu-disable", nil, "CPU `feature` not to use, once for each or separated by commas: aes, avx2, vaes, avx512, … For finding a broken kernel or machine.")
+	f.Unless(&c.RandomX.NoHugePages, "huge-pages", "Use reserved 2 MiB pages where enough are free; the banner tells how to get them. Turn it off to leave them to other programs; transparent huge pages are the kernel's own setting.")
+	f.Text(&c.RandomX.Mode, "randomx-mode", []string{"auto", "light", "full"}, "light: 256 MiB a seed, about 22 ms a hash. full: 2336 MiB a seed, about 2 ms. auto: full where memory allows.")
+	f.Int(&c.RandomX.BuildThreads, "randomx-build-threads", randomx.DefaultBuildThreads, 1, 256, "`Threads` that fill a dataset, at low priority. More are ready sooner and disturb hashing more.")
+	f.Int(&c.RandomX.MaxCaches, "randomx-caches", 0, 0, 1024, "RandomX `caches` held at most, 256 MiB each; 0 is current, previous and next seed of each pool and one more. Pools of one chain share theirs, so fewer do there; 3 is the least for one chain.")
+	f.Int(&c.CryptoNight.Width, "cryptonight-width", 0, 0, cryptonight.MaxWidth, "CryptoNight hashes run in lockstep on one thread, `lanes`; 0 measures at start which is best for each pool's latest algorithm, and goes by cache size for others. Wider gains where other programs use up the L3 cache, but each share, a found block too, waits for its whole batch: seconds, where algorithm and CPU are slow. A forced width with batches over half a second is warned of at start.")
+	f.Int(&c.Verify.Queue, "verify-queue", verify.DefaultQueue, 16, 1<<20, "`Shares` that may wait for a hash worker; more are shed with a \"Throttled\" answer. 3 s of work at most is useful.")
+	f.Int(&c.Verify.Candidates, "verify-candidates", verify.DefaultCandidates, 1, 4096, "Block candidates that may wait ahead of all other `shares`.")
+	f.Duration(&c.Verify.Deadline, "verify-deadline", verify.DefaultDeadline, 10*time.Millisecond, 4*time.Second, "A share that has waited this long is shed: its miner is about to give up. Every request is answered within 5 s.")
+	f.Duration(&c.Verify.BatchWait, "batch-wait", verify.DefaultBatchWait, 0, 100*time.Millisecond, "Time a batch may wait to fill, for algorithms that gain by it. 0 for the lowest latency.")
 }
 
-func registerNetwork(f *options.Flags, n *Network) {
+func registerServer(f *options.Flags, s *server.Config) {
 	f.Group("Miners' connections")
-	f.Int(&n.MaxConns, "max-conns", 0, 0, 10_000_000, "`Connections` at most, all ports together; 0 is what ulimit -n allows less 512.")
-	f.Size(&n.MaxLine, "max-line", 4096, 512, 32<<10, "Longest line a miner may send. XMRig's are below 1 KiB.")
-	f.Duration(&n.LoginTimeout, "login-timeout", 15*time.Second, time.Second, 10*time.Minute, "A connection that has not logged in by then is closed.")
-	f.Duration(&n.FirstShareTimeout, "first-share-timeout", 10*time.Minute, 10*time.Second, 24*time.Hour, "A session without one accepted share by then is closed. Above the time the slowest rig needs for a share of the start difficulty.")
-	f.Duration(&n.IdleTimeout, "idle-timeout", 15*time.Minute, 30*time.Second, 24*time.Hour, "A session that has sent nothing for this long is closed. XMRig sends a keepalive each minute.")
-	f.Size(&n.OutboundLimit, "outbound-limit", 64<<10, 4096, 16<<20, "Unread bytes a miner may leave with the node; then it is closed as a slow reader.")
-	f.Duration(&n.SlowReader, "slow-reader", 10*time.Second, time.Second, 10*time.Minute, "Time a miner may leave anything unread; then it is closed as a slow reader.")
-	f.Int(&n.Inflight, "session-inflight", 64, 1, 65536, "`Shares` of one session that may wait for verification; more are answered \"Throttled\".")
-	f.Int(&n.JobShares, "job-shares", 2500, 16, 1<<20, "`Shares` accepted for one job: the limit of its duplicate set. More mean that the difficulty is far too low.")
-	f.Int(&n.ProtocolErrors, "protocol-errors", 4, 1, 1000, "Malformed `requests` a session may send before it is closed.")
+	f.Int(&s.MaxConns, "max-conns", 0, 0, 10_000_000, "`Connections` at most, all ports together; 0 is what ulimit -n allows less 512.")
+	f.Size(&s.MaxLine, "max-line", server.DefaultMaxLine, 512, 32<<10, "Longest line a miner may send. XMRig's are below 1 KiB.")
+	f.Duration(&s.LoginTimeout, "login-timeout", server.DefaultLoginTimeout, time.Second, 10*time.Minute, "A connection that has not logged in by then is closed.")
+	f.Duration(&s.FirstShareTimeout, "first-share-timeout", server.DefaultFirstShareTimeout, 10*time.Second, 24*time.Hour, "A session without one accepted share by then is closed. Above the time the slowest rig needs for a share of the start difficulty.")
+	f.Duration(&s.IdleTimeout, "idle-timeout", server.DefaultIdleTimeout, 30*time.Second, 24*time.Hour, "A session that has sent nothing for this long is closed. XMRig sends a keepalive each minute.")
+	f.Size(&s.OutboundLimit, "outbound-limit", server.DefaultOutboundLimit, 4096, 16<<20, "Unread bytes a miner may leave with the node; then it is closed as a slow reader.")
+	f.Duration(&s.StallTimeout, "slow-reader", server.DefaultStallTimeout, time.Second, 10*time.Minute, "Time a miner may leave anything unread; then it is closed as a slow reader.")
+	f.Int(&s.InflightSession, "session-inflight", server.DefaultInflightSession, 1, 65536, "`Shares` of one session that may wait for verification; more are answered \"Throttled\".")
+	f.Int(&s.JobShares, "job-shares", server.DefaultJobShares, 16, 1<<20, "`Shares` accepted for one job: the limit of its duplicate set. More mean that the difficulty is far too low.")
+	f.Int(&s.MaxFaults, "protocol-errors", server.DefaultMaxFaults, 1, 1000, "Malformed `requests` a session may send before it is closed.")
 }
 
-func registerRedis(f *options.Flags, r *Redis) {
+func registerRedis(f *options.Flags, c *Config) {
+	r, l := &c.Redis, &c.Ledger
 	f.Group("Redis")
 	f.String(&r.URL, "redis", "", "`URL` of the Redis all nodes share: redis://host:6379/0, rediss://…, unix:///path, or several separated by commas (cluster, or sentinels with --redis-sentinel-master). Empty: the node runs a private redis-server in --data-dir.")
 	f.String(&r.SentinelMaster, "redis-sentinel-master", "", "`Name` of the master at the sentinels --redis lists.")
 	f.String(&r.Username, "redis-user", "", "ACL `user`.")
 	f.String(&r.PasswordFile, "redis-password-file", "", "`File` with the password.")
 	f.Bool(&r.AllowEviction, "redis-allow-eviction", false, "Start on a Redis whose maxmemory-policy may throw round state away.")
-	f.String(&r.ServerBinary, "redis-server", "redis-server", "`Program` of the private server.")
-	f.Duration(&r.StartTimeout, "redis-start-timeout", time.Minute, time.Second, time.Hour, "Time to wait at start for a Redis that is away or loading.")
-	f.Duration(&r.CallTimeout, "redis-timeout", 2*time.Second, 50*time.Millisecond, time.Minute, "Limit of one call; an unanswered one is sent again, and counts once.")
-	f.Duration(&r.FlushInterval, "flush-interval", 250*time.Millisecond, 10*time.Millisecond, 10*time.Second, "Time credits are added up before they go to Redis. Longer is less work for Redis and staler statistics.")
-	f.Duration(&r.SettleTimeout, "settle-timeout", 30*time.Second, time.Second, 10*time.Minute, "Time later credits wait for a found block's fate, so that each lands in its own round.")
-	f.Int(&r.MaxPending, "ledger-pending", 200_000, 1000, 100_000_000, "`Entries` (wallet, worker, minute) that may wait for Redis, about 250 bytes each; then shares are shed.")
+	f.String(&c.PrivateRedis.Binary, "redis-server", store.DefaultBinary, "`Program` of the private server.")
+	f.Duration(&r.StartTimeout, "redis-start-timeout", store.DefaultStartTimeout, time.Second, time.Hour, "Time to wait at start for a Redis that is away or loading.")
+	f.Duration(&r.CallTimeout, "redis-timeout", store.DefaultCallTimeout, 50*time.Millisecond, time.Minute, "Limit of one call; an unanswered one is sent again, and counts once.")
+	f.Duration(&l.FlushInterval, "flush-interval", ledger.DefaultFlushInterval, 10*time.Millisecond, 10*time.Second, "Time credits are added up before they go to Redis. Longer is less work for Redis and staler statistics.")
+	f.Duration(&l.SettleTimeout, "settle-timeout", ledger.DefaultSettleTimeout, time.Second, 10*time.Minute, "Time later credits wait for a found block's fate, so that each lands in its own round.")
+	f.Int(&l.MaxPending, "ledger-pending", ledger.DefaultMaxPending, 1000, 100_000_000, "`Entries` (wallet, worker, minute) that may wait for Redis, about 250 bytes each; then shares are shed.")
 }
 
 // check is what no single flag can tell.

@@ -23,7 +23,7 @@ func (n *Node) banner(out io.Writer, loops, workers int) {
 		line("", "kernel %v refused: %v", kernel, err)
 	}
 	pin := "pinned"
-	if !n.cfg.Hashing.Pin || pinned(n.cpu.CPUs, workers) == nil {
+	if !n.cfg.Pin || pinned(n.cpu.CPUs, workers) == nil {
 		pin = "not pinned"
 	}
 	line("WORKERS", "%d hash threads (%s), %d event loops, %d cores", workers, pin, loops, n.cpu.Cores)
@@ -48,7 +48,7 @@ func (n *Node) ports(out io.Writer) {
 	addrs := n.server.Addrs()
 	i := 0
 	for _, p := range n.cfg.Pools {
-		for _, l := range p.Listen {
+		for _, l := range p.Ports {
 			var notes []string
 			if l.Description != "" {
 				notes = append(notes, l.Description)
@@ -57,7 +57,7 @@ func (n *Node) ports(out io.Writer) {
 				notes = append(notes, "hidden")
 			}
 			fmt.Fprintf(out, " * %-13s%s  %s (%s)  difficulty %d, %d to %d  %s\n", "PORT",
-				addrs[i].Addr, p.Name, p.Coin, l.Start, l.Min, l.Max, strings.Join(notes, ", "))
+				addrs[i].Addr, p.Name, p.Pool.Coin.Name, l.StartDifficulty, l.MinDifficulty, l.MaxDifficulty, strings.Join(notes, ", "))
 			i++
 		}
 	}

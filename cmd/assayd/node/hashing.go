@@ -34,24 +34,19 @@ const coresPerLoop = 8
 // RandomX manager, which leaves room for CryptoNight's scratchpads, proves both
 // on public vectors, and starts the workers.
 func (n *Node) startHashing(ctx context.Context, workers int) error {
-	h := &n.cfg.Hashing
-	mode, err := randomx.ParseMode(h.RandomXMode)
-	if err != nil {
-		return fmt.Errorf("--randomx-mode: %w", err)
-	}
-	n.cryptonight, err = cryptonight.New(cryptonight.Config{CPU: n.cpu, Width: h.CryptoNightWidth, NoHugePages: !h.HugePages, Log: n.log})
-	if err != nil {
+	rx, cn := n.cfg.RandomX, n.cfg.CryptoNight
+	cn.CPU, cn.NoHugePages, cn.Log = n.cpu, rx.NoHugePages, n.log // --huge-pages is for both
+	var err error
+	if n.cryptonight, err = cryptonight.New(cn); err != nil {
 		return fmt.Errorf("CryptoNight: %w", err)
 	}
 	if err := n.calibrate(ctx, workers); err != nil {
 		return err
 	}
-	n.epochs, err = randomx.New(randomx.Config{
-		Mode: mode, BuildThreads: h.BuildThreads, MaxCaches: n.caches(), HugePages: h.HugePages,
-		Beside: slices.Repeat([]uint64{uint64(n.cryptonight.ArenaBytes(n.expected...))}, workers),
-		CPU:    n.cpu, Log: n.log, Registerer: n.registry,
-	})
-	if err != nil {
+	rx.MaxCaches = n.caches()
+	rx.Beside = slices.Repeat([]uint64{uint64(n.cryptonight.ArenaBytes(n.expected...))}, workers)
+	rx.CPU, rx.Log, rx.Registerer = n.cpu, n.log, n.registry
+	if n.epochs, err = randomx.New(rx); err != nil {
 		return fmt.Errorf("RandomX: %w", err)
 	}
 	if err := n.epochs.SelfTest(); err != nil {
@@ -63,8 +58,8 @@ func (n *Node) startHashing(ctx context.Context, workers int) error {
 // caches is the number of RandomX caches: what the flag says, or current,
 // previous and next seed of each pool and one more for late references.
 func (n *Node) caches() int {
-	if n.cfg.Hashing.Caches != 0 {
-		return n.cfg.Hashing.Caches
+	if n.cfg.RandomX.MaxCaches != 0 {
+		return n.cfg.RandomX.MaxCaches
 	}
 	return 3*len(n.cfg.Pools) + 1
 }
@@ -75,11 +70,7 @@ func (n *Node) caches() int {
 // cache need suggests.
 func (n *Node) calibrate(ctx context.Context, workers int) error {
 	for i := range n.cfg.Pools {
-		profile, err := n.cfg.Pools[i].Profile()
-		if err != nil {
-			return err
-		}
-		if id, err := profile.Latest(); err == nil && id.Family() == algo.CryptoNight && !slices.Contains(n.expected, id) {
+		if id, err := n.cfg.Pools[i].Pool.Coin.Latest(); err == nil && id.Family() == algo.CryptoNight && !slices.Contains(n.expected, id) {
 			n.expected = append(n.expected, id)
 		}
 	}
@@ -96,35 +87,32 @@ func (n *Node) engines() pow.Engines {
 // startWorkers starts the hash threads and notes what memory they got. With a
 // forced width each hashes a batch of every expected algorithm first.
 func (n *Node) startWorkers(workers int) error {
-	h := &n.cfg.Hashing
+	width := n.cfg.CryptoNight.Width
 	pages := make([]cpu.Pages, workers)
 	batches := make([][]time.Duration, workers)
-	cfg := verify.Config{
-		Workers: workers, Queue: h.QueueShares, Candidates: h.Candidates,
-		Deadline: h.Deadline, BatchWait: h.BatchWait,
-		NewHasher: func(i int) (verify.Hasher, error) {
-			w, err := n.engines().NewWorker()
-			if err != nil {
+	cfg := n.cfg.Verify
+	cfg.Workers, cfg.Log, cfg.Registerer = workers, n.log, n.registry
+	cfg.NewHasher = func(i int) (verify.Hasher, error) {
+		w, err := n.engines().NewWorker()
+		if err != nil {
+			return nil, err
+		}
+		pages[i] = w.Pages()
+		if width > 1 {
+			if batches[i], err = timeBatches(w, n.expected); err != nil {
+				w.Close()
 				return nil, err
 			}
-			pages[i] = w.Pages()
-			if h.CryptoNightWidth > 1 {
-				if batches[i], err = timeBatches(w, n.expected); err != nil {
-					w.Close()
-					return nil, err
-				}
-			}
-			return w, nil
-		},
-		Log: n.log, Registerer: n.registry,
+		}
+		return w, nil
 	}
-	if h.Pin {
+	if n.cfg.Pin {
 		cfg.CPUs = pinned(n.cpu.CPUs, workers)
 	}
 	var err error
 	if n.verify, err = verify.New(cfg); err != nil {
 		return fmt.Errorf("hash workers (--workers %d, --cryptonight-width %d, %d MiB of CryptoNight scratchpads each): %w",
-			workers, h.CryptoNightWidth, n.cryptonight.ArenaBytes(n.expected...)>>20, err)
+			workers, width, n.cryptonight.ArenaBytes(n.expected...)>>20, err)
 	}
 	n.pads = newScratchpads(n.cryptonight.ArenaBytes(n.expected...), pages)
 	n.pads.register(n.registry)
@@ -164,7 +152,7 @@ func (n *Node) warnSlow(batches [][]time.Duration, limit time.Duration) {
 		}
 		if slowest > limit {
 			n.log.Warn("--cryptonight-width is too wide for this machine: each share, a found block too, waits for its batch",
-				"cryptonight-width", n.cfg.Hashing.CryptoNightWidth, "algo", a.String(), "batch", slowest.Round(time.Millisecond), "limit", limit)
+				"cryptonight-width", n.cfg.CryptoNight.Width, "algo", a.String(), "batch", slowest.Round(time.Millisecond), "limit", limit)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func hashing(t *testing.T, width int, workers int, expected ...algo.ID) (*Node, 
 	t.Helper()
 	log := &bytes.Buffer{}
 	n := &Node{
-		cfg: &config.Config{Hashing: config.Hashing{CryptoNightWidth: width}}, log: slog.New(slog.NewTextHandler(log, nil)),
+		cfg: &config.Config{CryptoNight: cryptonight.Config{Width: width}}, log: slog.New(slog.NewTextHandler(log, nil)),
 		registry: prometheus.NewRegistry(), expected: expected,
 	}
 	var err error

@@ -82,10 +82,10 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 		return nil, fmt.Errorf("--data-dir %s: %w", cfg.DataDir, err)
 	}
-	if n.cpu, err = cpu.Detect(cfg.Hashing.CPUDisable); err != nil {
+	if n.cpu, err = cpu.Detect(cfg.CPUDisable); err != nil {
 		return nil, fmt.Errorf("--cpu-disable: %w", err)
 	}
-	loops, workers := share(n.cpu.Cores, cfg.Hashing.Loops, cfg.Hashing.Workers)
+	loops, workers := share(n.cpu.Cores, cfg.Server.Loops, cfg.Verify.Workers)
 	if err := n.startHashing(ctx, workers); err != nil {
 		return nil, err
 	}
@@ -115,26 +115,19 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 
 // startRedis opens the Redis the flags name, or a private one.
 func (n *Node) startRedis(ctx context.Context) error {
-	r := &n.cfg.Redis
-	url := r.URL
-	if url == "" {
-		var err error
-		n.redis, err = store.StartManaged(ctx, store.ManagedConfig{
-			Dir: filepath.Join(n.cfg.DataDir, "redis"), Binary: r.ServerBinary,
-			StartTimeout: r.StartTimeout, Log: n.log, Registerer: n.registry,
-		})
-		if err != nil {
+	cfg := n.cfg.Redis
+	cfg.Log, cfg.Registerer = n.log, n.registry
+	var err error
+	if cfg.URL == "" {
+		private := n.cfg.PrivateRedis
+		private.Dir, private.StartTimeout = filepath.Join(n.cfg.DataDir, "redis"), cfg.StartTimeout
+		private.Log, private.Registerer = n.log, n.registry
+		if n.redis, err = store.StartManaged(ctx, private); err != nil {
 			return fmt.Errorf("private redis-server: %w", err)
 		}
-		url = n.redis.URL()
+		cfg.URL = n.redis.URL()
 	}
-	var err error
-	n.store, err = store.Open(ctx, store.Config{
-		URL: url, SentinelMaster: r.SentinelMaster, Username: r.Username, PasswordFile: r.PasswordFile,
-		AllowEviction: r.AllowEviction, StartTimeout: r.StartTimeout, CallTimeout: r.CallTimeout,
-		Log: n.log, Registerer: n.registry,
-	})
-	if err != nil {
+	if n.store, err = store.Open(ctx, cfg); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	return nil

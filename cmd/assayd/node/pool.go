@@ -25,39 +25,26 @@ type poolNode struct {
 // startPool opens a pool's books and makes its daemon client; no template is
 // fetched before follow. What was started is returned also with an error.
 func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, error) {
-	profile, err := cfg.Profile()
-	if err != nil {
-		return nil, err
-	}
 	p := &poolNode{cfg: cfg, log: n.log}
-	p.ledger, err = ledger.Open(ctx, ledger.Config{
-		Store: n.store, Pool: cfg.Name, Node: nodeName(),
-		FlushInterval: n.cfg.Redis.FlushInterval, SettleTimeout: n.cfg.Redis.SettleTimeout,
-		MaxPending: n.cfg.Redis.MaxPending, Log: n.log, Registerer: n.registry,
-	})
-	if err != nil {
+	book := n.cfg.Ledger
+	book.Store, book.Pool, book.Node = n.store, cfg.Name, nodeName()
+	book.Log, book.Registerer = n.log, n.registry
+	var err error
+	if p.ledger, err = ledger.Open(ctx, book); err != nil {
 		return nil, err
 	}
-	endpoints := make([]daemon.Endpoint, 0, len(cfg.Daemons))
-	for _, d := range cfg.Daemons {
-		endpoints = append(endpoints, daemon.Endpoint{URL: d.URL, ZMQ: d.ZMQ, Login: cfg.DaemonLogin})
-	}
-	p.daemons, err = daemon.New(daemon.Config{
-		Pool: cfg.Name, Daemons: endpoints, Wallet: cfg.Wallet, ReserveSize: job.ExtraSize,
-		PollInterval: cfg.PollInterval, HealthInterval: cfg.HealthInterval, RPCTimeout: cfg.RPCTimeout,
-		TxRefresh: cfg.TemplateRefresh, MaxAge: cfg.TemplateRenew, Log: n.log, Registerer: n.registry,
-	})
-	if err != nil {
+	daemons := cfg.Daemon
+	daemons.Pool, daemons.ReserveSize = cfg.Name, job.ExtraSize
+	daemons.Log, daemons.Registerer = n.log, n.registry
+	if p.daemons, err = daemon.New(daemons); err != nil {
 		return p, fmt.Errorf("--daemon: %w", err)
 	}
-	p.pool, err = pool.New(pool.Config{
-		Name: cfg.Name, Coin: profile, Prefix: p.ledger.NodePrefix(),
-		Ledger: books{p.ledger}, Blocks: chain{p.daemons}, Fates: chain{p.daemons}, Chain: chain{p.daemons},
-		Seeds: n.epochs, Verifier: n.verify,
-		JobsPerSession: cfg.Jobs, Templates: cfg.Templates, StaleGrace: cfg.StaleGrace,
-		TemplateMaxAge: cfg.TemplateMaxAge, SubmitTimeout: cfg.SubmitTimeout,
-		Supports: n.engines().Supports, Log: n.log, Registerer: n.registry,
-	})
+	heart := cfg.Pool
+	heart.Name, heart.Prefix = cfg.Name, p.ledger.NodePrefix()
+	heart.Ledger, heart.Seeds, heart.Verifier = books{p.ledger}, n.epochs, n.verify
+	heart.Blocks, heart.Fates, heart.Chain = chain{p.daemons}, chain{p.daemons}, chain{p.daemons}
+	heart.Supports, heart.Log, heart.Registerer = n.engines().Supports, n.log, n.registry
+	p.pool, err = pool.New(heart)
 	return p, err
 }
 

@@ -6,24 +6,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/assay-pool/assay/cmd/assayd/config"
 	"github.com/assay-pool/assay/netio/admin"
 	"github.com/assay-pool/assay/netio/server"
 )
 
 // startServer opens the miners' ports of all pools.
 func (n *Node) startServer(loops int) error {
-	c := &n.cfg.Network
-	cfg := server.Config{
-		Loops: loops, MaxConns: c.MaxConns, MaxLine: int(c.MaxLine), MaxFaults: c.ProtocolErrors,
-		LoginTimeout: c.LoginTimeout, FirstShareTimeout: c.FirstShareTimeout, IdleTimeout: c.IdleTimeout,
-		StallTimeout: c.SlowReader, OutboundLimit: int(c.OutboundLimit),
-		InflightSession: c.Inflight, JobShares: c.JobShares,
-		Log: n.log, Registerer: n.registry,
-	}
+	cfg := n.cfg.Server
+	cfg.Loops, cfg.Log, cfg.Registerer = loops, n.log, n.registry
 	for _, p := range n.pools {
-		for _, l := range p.cfg.Listen {
-			cfg.Ports = append(cfg.Ports, port(p, l))
+		for _, port := range p.cfg.Ports {
+			port.Pool = p.pool
+			cfg.Ports = append(cfg.Ports, port)
 		}
 	}
 	s, err := server.New(cfg)
@@ -48,27 +42,13 @@ func (n *Node) startServer(loops int) error {
 	return nil
 }
 
-func port(p *poolNode, l config.Listener) server.Port {
-	v := p.cfg.Vardiff
-	return server.Port{
-		Addr: l.Addr, Pool: p.pool, Description: l.Description, Hidden: l.Hidden,
-		StartDifficulty: l.Start, MinDifficulty: l.Min, MaxDifficulty: l.Max,
-		FixedDifficulty: !v.Enabled,
-		Vardiff: server.Vardiff{
-			Target: v.Target, Retarget: v.Retarget, Variance: v.Variance, MaxJump: v.MaxJump,
-		},
-	}
-}
-
 // startAdmin opens the operators' port.
 func (n *Node) startAdmin() error {
-	c := &n.cfg.Admin
-	s, err := admin.New(admin.Config{
-		Listen: c.Listen, AllowRemote: c.Public, AllowHosts: c.Hosts,
-		Gatherer: n.registry, Ready: n.checks(), Log: n.log,
-	})
+	cfg := n.cfg.Admin
+	cfg.Gatherer, cfg.Ready, cfg.Log = n.registry, n.checks(), n.log
+	s, err := admin.New(cfg)
 	if err != nil {
-		return fmt.Errorf("--admin-listen %s: %w", c.Listen, err)
+		return fmt.Errorf("--admin-listen %s: %w", cfg.Listen, err)
 	}
 	n.admin = s
 	n.adminDone = make(chan struct{})

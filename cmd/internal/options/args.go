@@ -33,11 +33,10 @@ func scanArgs(s *Set, args []string) (layer, []error) {
 			}
 			continue
 		}
-		written, value, hasValue := strings.Cut(arg[2:], "=")
-		name := s.rename(written, "--"+written)
+		name, value, hasValue := strings.Cut(arg[2:], "=")
 		flag := s.find(name)
 		if flag == nil {
-			errs = append(errs, fmt.Errorf("--%s: unknown flag%s", written, s.suggest(written, "--")))
+			errs = append(errs, fmt.Errorf("--%s: unknown flag%s", name, s.suggest(name, "--")))
 			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
 				i++
 			}

@@ -14,9 +14,6 @@ func scanEnv(s *Set, environ []string) layer {
 	for _, name := range s.names() {
 		byEnv[s.env(name)] = name
 	}
-	for old, name := range s.deprecated {
-		byEnv[s.env(old)] = name
-	}
 	sorted := append([]string(nil), environ...)
 	sort.Strings(sorted) // warnings in a stable order
 	for _, entry := range sorted {
@@ -28,9 +25,6 @@ func scanEnv(s *Set, environ []string) layer {
 		if !known || s.find(name).commandLineOnly {
 			s.warn("environment: %s is no setting of %s and is ignored%s", variable, s.program, s.suggestEnv(variable))
 			continue
-		}
-		if variable != s.env(name) {
-			s.warn("environment: %s is an old name; use %s", variable, s.env(name))
 		}
 		if !s.find(name).list {
 			given[name] = []assignment{{value, "env " + variable}}
@@ -50,16 +44,6 @@ func scanEnv(s *Set, environ []string) layer {
 
 func (s *Set) warn(format string, args ...any) {
 	s.warnings = append(s.warnings, fmt.Sprintf(format, args...))
-}
-
-// rename maps a deprecated name to the current one; where says who used it.
-func (s *Set) rename(name, where string) string {
-	current, old := s.deprecated[name]
-	if !old {
-		return name
-	}
-	s.warn("%s: %s is an old name; use %s", where, name, current)
-	return current
 }
 
 // suggestEnv names the variable nearest to a mistyped one.

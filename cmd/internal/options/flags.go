@@ -1,8 +1,8 @@
 package options
 
 import (
+	"encoding"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +74,14 @@ func (f *Flags) Bool(p *bool, name string, def bool, help string) {
 	f.note(name, false)
 }
 
+// Unless registers a switch that is on: --name=false makes *p true. It is for
+// a field whose zero value stands for the usual, NoSomething.
+func (f *Flags) Unless(p *bool, name, help string) {
+	*p = false
+	f.fs.VarPF(&unlessValue{p}, name, "", help).NoOptDefVal = "true"
+	f.note(name, false)
+}
+
 // Int registers a whole number between low and high, both allowed.
 func (f *Flags) Int(p *int, name string, def, low, high int, help string) {
 	*p = def
@@ -95,7 +103,7 @@ func (f *Flags) Duration(p *time.Duration, name string, def, low, high time.Dura
 
 // Size registers a number of bytes between low and high: 4096, 64KiB, 2GB.
 // KiB, MiB, GiB, TiB are powers of 1024; kB, MB, GB, TB of 1000.
-func (f *Flags) Size(p *int64, name string, def, low, high int64, help string) {
+func (f *Flags) Size(p *int, name string, def, low, high int, help string) {
 	*p = def
 	f.Var(&sizeValue{p, low, high}, name, help)
 }
@@ -116,18 +124,26 @@ func (f *Flags) Enum(p *string, name, def string, values []string, help string) 
 	f.Var(v, name, help)
 }
 
+// TextValue is a type that reads and writes itself as one word.
+type TextValue interface {
+	encoding.TextMarshaler
+	encoding.TextUnmarshaler
+}
+
+// Text registers a value of such a type that takes a few words, as Enum does;
+// what it holds is the default.
+func (f *Flags) Text(p TextValue, name string, words []string, help string) {
+	v := &textValue{p, words}
+	if !slices.Contains(words, v.String()) {
+		panic(fmt.Sprintf("options: default %q of --%s is none of its words", v, name))
+	}
+	f.Var(v, name, help)
+}
+
 // Strings registers a list, one value per mention; commas do not split.
 func (f *Flags) Strings(p *[]string, name string, def []string, help string) {
 	f.fs.StringArrayVar(p, name, slices.Clone(def), help)
 	f.note(name, true)
-}
-
-// Prefixes registers a list of networks: 10.0.0.0/8, 2001:db8::/32, or a single
-// address. One mention may hold several, separated by commas. Host bits that
-// are set are an error: 10.0.0.1/8 is a typing mistake more often than not.
-func (f *Flags) Prefixes(p *[]netip.Prefix, name string, def []netip.Prefix, help string) {
-	*p = slices.Clone(def)
-	f.Var(&prefixesValue{p: p}, name, help)
 }
 
 // Secret registers --NAME-file: a path whose content, less one newline at its

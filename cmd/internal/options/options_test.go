@@ -3,7 +3,7 @@ package options
 import (
 	"bytes"
 	"fmt"
-	"net/netip"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,10 +23,11 @@ type testConfig struct {
 	workers int
 	ratio   float64
 	wait    time.Duration
-	size    int64
+	size    int
 	mode    string
 	verbose bool
-	from    []netip.Prefix
+	plain   bool
+	level   slog.Level
 	admin   string
 	pools   *PoolList[testPool]
 }
@@ -42,7 +43,8 @@ func newTest() *testConfig {
 	f.Group("Words")
 	f.Enum(&c.mode, "mode", "auto", []string{"auto", "light", "full"}, "Which.")
 	f.Bool(&c.verbose, "verbose", false, "More.")
-	f.Prefixes(&c.from, "proxy-from", nil, "Whom.")
+	f.Unless(&c.plain, "colour", "Colours.")
+	f.Text(&c.level, "log-level", []string{"info", "warn"}, "Least level.")
 	f.Secret(&c.admin, "admin-token", "The admin's token.")
 	c.pools = Pools(c.set, func(f *Flags, p *testPool) {
 		f.Group("Pool")
@@ -51,7 +53,6 @@ func newTest() *testConfig {
 		f.Strings(&p.listen, "listen", []string{":3333"}, "Ports.")
 		f.Difficulty(&p.diff, "start-difficulty", 1000, 1, "Where vardiff starts.")
 	})
-	c.set.Deprecated("threads", "workers")
 	return c
 }
 
@@ -77,7 +78,7 @@ func (c *testConfig) parse(t *testing.T, file string, env []string, args ...stri
 
 // show is everything a test compares, on one line.
 func (c *testConfig) show() string {
-	s := fmt.Sprintf("%v %v %v %v %v %v %v", c.workers, c.ratio, c.wait, c.size, c.mode, c.verbose, c.from)
+	s := fmt.Sprintf("%v %v %v %v %v %v %v %v", c.workers, c.ratio, c.wait, c.size, c.mode, c.verbose, c.plain, c.level)
 	for _, p := range c.pools.All() {
 		s += fmt.Sprintf(" %s:%s%v%d", p.Name, p.Config.wallet, p.Config.listen, p.Config.diff)
 	}
@@ -85,7 +86,7 @@ func (c *testConfig) show() string {
 }
 
 func TestPrecedence(t *testing.T) {
-	const rest = " 0.5 1ms 65536 auto false []"
+	const rest = " 0.5 1ms 65536 auto false false INFO"
 	for name, tc := range map[string]struct {
 		file string
 		env  []string
@@ -97,7 +98,6 @@ func TestPrecedence(t *testing.T) {
 		"env over file":      {file: "workers = 3", env: []string{"TEST_WORKERS=4"}, want: "4" + rest + " default:none[:3333]1000"},
 		"flag over env":      {file: "workers = 3", env: []string{"TEST_WORKERS=4"}, args: []string{"--workers=5"}, want: "5" + rest + " default:none[:3333]1000"},
 		"last flag wins":     {args: []string{"--workers=5", "--workers", "6"}, want: "6" + rest + " default:none[:3333]1000"},
-		"old name":           {file: "threads = 7", want: "7" + rest + " default:none[:3333]1000"},
 		"lists are replaced": {file: "listen = :1\nlisten = :2", args: []string{"--listen", "a,b:3"}, want: "2" + rest + " default:none[a,b:3]1000"},
 		"list in file":       {file: "listen = :1\nlisten = :2,x", want: "2" + rest + " default:none[:1 :2,x]1000"},
 		"list emptied":       {file: "listen =", want: "2" + rest + " default:none[]1000"},
@@ -107,8 +107,8 @@ func TestPrecedence(t *testing.T) {
 		"flag over section": {file: "[pool a]\nwallet = own\n[pool b]", args: []string{"--wallet", "cli"},
 			want: "2" + rest + " a:cli[:3333]1000 b:cli[:3333]1000"},
 		"env over section": {file: "[pool a]\nwallet = own", env: []string{"TEST_WALLET=env"}, want: "2" + rest + " a:env[:3333]1000"},
-		"every kind": {file: "\ufeff# c\r\nratio = 1\r\nbatch-wait=2ms # why\nbuffer = 2 MiB\nmode=full\nverbose=1\nproxy-from = 10.0.0.0/8, ::1\nwallet = a#b\nstart-difficulty = 25k",
-			want: "2 1 2ms 2097152 full true [10.0.0.0/8 ::1/128] default:a#b[:3333]25000"},
+		"every kind": {file: "\ufeff# c\r\nratio = 1\r\nbatch-wait=2ms # why\nbuffer = 2 MiB\nmode=full\nverbose=1\ncolour = false\nlog-level = warn\nwallet = a#b\nstart-difficulty = 25k",
+			want: "2 1 2ms 2097152 full true true WARN default:a#b[:3333]25000"},
 		"switch off":  {file: "verbose = true", args: []string{"--verbose=false"}, want: "2" + rest + " default:none[:3333]1000"},
 		"path in env": {env: []string{"TEST_CONFIG=" + write(t, "e.conf", "workers = 8", 0o600)}, want: "8" + rest + " default:none[:3333]1000"},
 	} {
@@ -168,8 +168,8 @@ func TestErrors(t *testing.T) {
 		"huge difficulty":     {args: []string{"--start-difficulty=99999999T"}, want: []string{"does not fit 64 bits"}},
 		"one error for all":   {file: "[pool a]\n[pool b]", args: []string{"--start-difficulty=0"}, want: []string{"0 is less than 1"}},
 		"nan":                 {args: []string{"--ratio=NaN"}, want: []string{"is not a number"}},
-		"host bits":           {args: []string{"--proxy-from=10.0.0.1/8"}, want: []string{"write 10.0.0.0/8"}},
-		"not a network":       {args: []string{"--proxy-from=10.0.0.0/8,x"}, want: []string{`"x" is not a network`}},
+		"no switch":           {args: []string{"--colour=maybe"}, want: []string{`"maybe" is not true or false`}},
+		"unknown word":        {args: []string{"--log-level=loud"}, want: []string{`"loud" is not one of info, warn`}},
 		"no such file":        {args: []string{"--config=/nonexistent/x"}, want: []string{"--config: open"}},
 		"folder":              {args: []string{"--config=/"}, want: []string{"not a regular file"}},
 		"no such secret":      {args: []string{"--admin-token-file=/nonexistent/x"}, want: []string{"--admin-token-file: open"}},
@@ -226,7 +226,7 @@ func TestSecrets(t *testing.T) {
 			if got := c.pools.All()[0].Config.secret; got != tc.want {
 				t.Errorf("secret %q, want %q", got, tc.want)
 			}
-			if got := strings.Join(c.set.Warnings(), "\n"); tc.warning == "" && got != "" || !strings.Contains(got, tc.warning) {
+			if got := strings.Join(c.set.warnings, "\n"); tc.warning == "" && got != "" || !strings.Contains(got, tc.warning) {
 				t.Errorf("warnings %q, want %q", got, tc.warning)
 			}
 			var out bytes.Buffer
@@ -240,15 +240,14 @@ func TestSecrets(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	c := newTest()
-	err := c.parse(t, "threads = 3\n[pool a]\nwallet = x", []string{"TEST_WORKRES=1", "TEST_HELP=true", "OTHER=1", "TEST_WALLET=y", "TEST_THREADS=5"})
+	err := c.parse(t, "workers = 3\n[pool a]\nwallet = x", []string{"TEST_WORKRES=1", "TEST_HELP=true", "OTHER=1", "TEST_WALLET=y", "TEST_WORKERS=5"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := strings.Join(c.set.Warnings(), "\n")
+	got := strings.Join(c.set.warnings, "\n")
 	for _, want := range []string{
 		"TEST_WORKRES is no setting of prog and is ignored; did you mean TEST_WORKERS",
-		"TEST_HELP is no setting", "TEST_THREADS is an old name; use TEST_WORKERS",
-		"f.conf:1: threads is an old name; use workers",
+		"TEST_HELP is no setting",
 		"pool a: wallet from env TEST_WALLET hides", "f.conf:3",
 	} {
 		if !strings.Contains(got, want) {
@@ -303,7 +302,7 @@ func TestLoad(t *testing.T) {
 // What --print-config writes is a config file that gives the same values.
 func TestPrintRoundTrip(t *testing.T) {
 	first := newTest()
-	err := first.parse(t, "proxy-from = 10.0.0.0/8,::1\nlisten = :1\nlisten = :2\n[pool a]\nwallet = x#y\n[pool b]\nlisten =", []string{"TEST_BUFFER=3MiB"}, "--verbose")
+	err := first.parse(t, "colour = false\nlog-level = warn\nlisten = :1\nlisten = :2\n[pool a]\nwallet = x#y\n[pool b]\nlisten =", []string{"TEST_BUFFER=3MiB"}, "--verbose")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +315,7 @@ func TestPrintRoundTrip(t *testing.T) {
 	if first.show() != second.show() {
 		t.Errorf("got  %s\nwant %s\n%s", second.show(), first.show(), &out)
 	}
-	for _, source := range []string{"# flag", "# env TEST_BUFFER", "f.conf:1", "f.conf:5", "# default"} {
+	for _, source := range []string{"# flag", "# env TEST_BUFFER", "f.conf:1", "f.conf:6", "# default"} {
 		if !strings.Contains(out.String(), source) {
 			t.Errorf("no source %q in\n%s", source, &out)
 		}

@@ -98,11 +98,11 @@ func (s *Set) fileLayer(part *section, kind string) (layer, []error) {
 	given := layer{}
 	var errs []error
 	for _, l := range part.lines {
-		name := s.rename(l.name, l.where)
+		name := l.name
 		flag := s.find(name)
 		switch {
 		case flag == nil:
-			errs = append(errs, fmt.Errorf("%s: unknown name %q%s", l.where, l.name, s.suggest(l.name, "")))
+			errs = append(errs, fmt.Errorf("%s: unknown name %q%s", l.where, name, s.suggest(name, "")))
 		case flag.commandLineOnly || flag.notInFile:
 			errs = append(errs, fmt.Errorf("%s: %s cannot be set in a file; give --%s on the command line", l.where, name, name))
 		case kind != "" && flag.kind != kind:

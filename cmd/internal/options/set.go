@@ -36,13 +36,12 @@ type Set struct {
 	version   string
 	envPrefix string
 
-	process    *Flags
-	protoPool  *Flags // for names and help; its values are thrown away
-	addPool    func(name string) *Flags
-	pools      []*Flags
-	deprecated map[string]string
-	checks     []func() []error
-	warnings   []string
+	process   *Flags
+	protoPool *Flags // for names and help; its values are thrown away
+	addPool   func(name string) *Flags
+	pools     []*Flags
+	checks    []func() []error
+	warnings  []string // remarks on what was parsed, for stderr
 
 	configPath  string
 	printConfig bool
@@ -54,7 +53,7 @@ type Set struct {
 // New starts the configuration of program. envPrefix is what its environment
 // variables begin with, without the underscore: "ASSAY".
 func New(program, envPrefix string) *Set {
-	s := &Set{program: program, envPrefix: envPrefix, version: BuildVersion(), deprecated: map[string]string{}}
+	s := &Set{program: program, envPrefix: envPrefix, version: BuildVersion()}
 	s.process = newFlags("process")
 	s.process.Group("Configuration")
 	s.process.String(&s.configPath, "config", "",
@@ -81,16 +80,9 @@ func (s *Set) Version(v string) { s.version = v }
 // Process is where flags that exist once are registered.
 func (s *Set) Process() *Flags { return s.process }
 
-// Deprecated lets an old name go on working, with a warning that names the new
-// one. The new name must be registered.
-func (s *Set) Deprecated(old, name string) { s.deprecated[old] = name }
-
 // Check adds a test across flags. It runs once all values are set and none was
 // in error; its errors are reported like any other, and by --check-config.
 func (s *Set) Check(check func() []error) { s.checks = append(s.checks, check) }
-
-// Warnings are remarks on the configuration last parsed, for stderr or the log.
-func (s *Set) Warnings() []string { return s.warnings }
 
 // Pool is one pool of the configuration.
 type Pool[T any] struct {

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +23,45 @@ func (v *boolValue) Set(s string) error {
 func (v *boolValue) String() string   { return strconv.FormatBool(*v.p) }
 func (v *boolValue) Type() string     { return "bool" }
 func (v *boolValue) IsBoolFlag() bool { return true }
+
+// unlessValue is the opposite of a bool.
+type unlessValue struct{ p *bool }
+
+func (v *unlessValue) Set(s string) error {
+	var on bool
+	err := (&boolValue{&on}).Set(s)
+	if err == nil {
+		*v.p = !on
+	}
+	return err
+}
+func (v *unlessValue) String() string   { return strconv.FormatBool(!*v.p) }
+func (v *unlessValue) Type() string     { return "bool" }
+func (v *unlessValue) IsBoolFlag() bool { return true }
+
+type textValue struct {
+	p     TextValue
+	words []string
+}
+
+func (v *textValue) Set(s string) error {
+	if !slices.Contains(v.words, s) {
+		return notOneOf(s, v.words)
+	}
+	return v.p.UnmarshalText([]byte(s))
+}
+func (v *textValue) String() string {
+	text, err := v.p.MarshalText()
+	if err != nil {
+		return err.Error() // no default can be without a word
+	}
+	return strings.ToLower(string(text))
+}
+func (v *textValue) Type() string { return strings.Join(v.words, "|") }
+
+func notOneOf(s string, words []string) error {
+	return fmt.Errorf("%q is not one of %s", s, strings.Join(words, ", "))
+}
 
 type pathValue struct{ p *string }
 
@@ -152,8 +191,8 @@ func cutSuffixFold(s, suffix string) (string, bool) {
 }
 
 type sizeValue struct {
-	p         *int64
-	low, high int64
+	p         *int
+	low, high int
 }
 
 func (v *sizeValue) Set(s string) error {
@@ -161,23 +200,23 @@ func (v *sizeValue) Set(s string) error {
 	if err == strconv.ErrSyntax {
 		return fmt.Errorf("%q is not a size such as 4096, 64KiB or 2GiB", s)
 	}
-	if err != nil || n > uint64(v.high) || int64(n) < v.low {
+	if err != nil || n > uint64(v.high) || int(n) < v.low {
 		return fmt.Errorf("%s is not between %s and %s", s, formatSize(v.low), formatSize(v.high))
 	}
-	*v.p = int64(n)
+	*v.p = int(n)
 	return nil
 }
 func (v *sizeValue) String() string { return formatSize(*v.p) }
 func (v *sizeValue) Type() string   { return "size" }
 
 // formatSize uses the largest binary unit that leaves a whole number.
-func formatSize(n int64) string {
+func formatSize(n int) string {
 	for _, u := range sizeUnits()[:4] {
-		if n != 0 && n%int64(u.size) == 0 {
-			return strconv.FormatInt(n/int64(u.size), 10) + u.name
+		if n != 0 && n%int(u.size) == 0 {
+			return strconv.Itoa(n/int(u.size)) + u.name
 		}
 	}
-	return strconv.FormatInt(n, 10)
+	return strconv.Itoa(n)
 }
 
 type difficultyValue struct {
@@ -218,71 +257,11 @@ type enumValue struct {
 }
 
 func (v *enumValue) Set(s string) error {
-	for _, allowed := range v.values {
-		if s == allowed {
-			*v.p = s
-			return nil
-		}
+	if !slices.Contains(v.values, s) {
+		return notOneOf(s, v.values)
 	}
-	return fmt.Errorf("%q is not one of %s", s, strings.Join(v.values, ", "))
+	*v.p = s
+	return nil
 }
 func (v *enumValue) String() string { return *v.p }
 func (v *enumValue) Type() string   { return strings.Join(v.values, "|") }
-
-// prefixesValue is a list flag: the first Set replaces the default.
-type prefixesValue struct {
-	p   *[]netip.Prefix
-	set bool
-}
-
-func (v *prefixesValue) Set(s string) error {
-	if !v.set {
-		*v.p, v.set = nil, true
-	}
-	return v.Append(s)
-}
-
-func (v *prefixesValue) Append(s string) error {
-	for _, text := range strings.Split(s, ",") {
-		prefix, err := parsePrefix(strings.TrimSpace(text))
-		if err != nil {
-			return err
-		}
-		*v.p = append(*v.p, prefix)
-	}
-	return nil
-}
-
-func (v *prefixesValue) Replace(values []string) error {
-	*v.p, v.set = nil, true
-	for _, s := range values {
-		if err := v.Append(s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (v *prefixesValue) GetSlice() []string {
-	texts := make([]string, 0, len(*v.p))
-	for _, p := range *v.p {
-		texts = append(texts, p.String())
-	}
-	return texts
-}
-func (v *prefixesValue) String() string { return strings.Join(v.GetSlice(), ",") }
-func (v *prefixesValue) Type() string   { return "network" }
-
-func parsePrefix(s string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is not a network such as 10.0.0.0/8 or an address", s)
-	}
-	if p != p.Masked() {
-		return netip.Prefix{}, fmt.Errorf("%s has bits set after the first %d; write %s", s, p.Bits(), p.Masked())
-	}
-	return p, nil
-}
