@@ -125,11 +125,7 @@ func (c *Client) probe(ctx context.Context, n *node) {
 		now := time.Now()
 		n.metrics.polls.Inc()
 		n.metrics.infoSeconds.Observe(ci.latency.Seconds())
-		if err != nil {
-			n.bad(&c.cfg, err, now)
-		} else {
-			n.good(&c.cfg, ci, now)
-		}
+		c.note(n, ci, err, start, now)
 		c.announceNews()
 
 		interval := c.cfg.HealthInterval
@@ -150,6 +146,22 @@ func (c *Client) probe(ctx context.Context, n *node) {
 			return
 		case <-timer.C:
 		}
+	}
+}
+
+// note records a poll, and tells the operator of one that failed: at once, and again while it lasts.
+func (c *Client) note(n *node, ci chainInfo, err error, start, now time.Time) {
+	if err != nil {
+		if !n.bad(&c.cfg, err, now) && n.trouble.due(now) {
+			c.cfg.Log.Warn("a coin daemon cannot be used (--daemon)", "pool", c.cfg.Pool, "daemon", n.name, "err", err)
+		}
+		return
+	}
+	if n.good(&c.cfg, ci, start, now) {
+		n.metrics.missed.Inc()
+	}
+	if n.trouble.over() {
+		c.cfg.Log.Info("a coin daemon answers again", "pool", c.cfg.Pool, "daemon", n.name, "height", ci.height)
 	}
 }
 
@@ -232,7 +244,7 @@ func (c *Client) Status() []DaemonStatus {
 		n.mu.Lock()
 		s := DaemonStatus{Name: n.name, Active: n == active, Reason: n.reason(now), Height: n.info.height,
 			Tip: n.info.tip, Latency: n.info.latency, LastOK: n.lastOK, LastError: n.lastErr, ErrorAt: n.lastErrAt,
-			Subscribed: n.subscribed}
+			Subscribed: n.feed.up}
 		n.mu.Unlock()
 		s.Healthy = s.Reason == ""
 		out = append(out, s)

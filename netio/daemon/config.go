@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -20,8 +19,9 @@ type Endpoint struct {
 	// ZMQ is the daemon's --zmq-pub address, tcp://host:port; empty = polling only.
 	ZMQ string
 	// Login is "user:password" for the daemon's --rpc-login (HTTP digest); empty = none.
-	// ReadLogin reads it from a file.
 	Login string
+	// Trust is whose certificates it may show, if the URL is https; nil = the system's authorities.
+	Trust *Trust
 }
 
 // Config of a Client. Zero values take the default named beside each field; its reason
@@ -130,9 +130,8 @@ const (
 
 // Limits that no operator needs to turn.
 const (
-	maxReserve   = 127  // one-byte length varint
-	maxDaemons   = 16   // labels, goroutines and calls per block grow with it
-	maxLoginFile = 4096 // a login file is one line
+	maxReserve = 127 // one-byte length varint
+	maxDaemons = 16  // labels, goroutines and calls per block grow with it
 )
 
 func (c *Config) setDefaults() {
@@ -244,23 +243,6 @@ func (e Endpoint) zmqAddr() (string, error) {
 		return "", fmt.Errorf("daemon ZMQ address %q: want tcp://host:port", e.ZMQ)
 	}
 	return u.Host, nil
-}
-
-// ReadLogin reads "user:password" from the first line of a file.
-func ReadLogin(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("daemon login file: %w", err)
-	}
-	if len(b) > maxLoginFile {
-		return "", fmt.Errorf("daemon login file %s: %d bytes, want one line user:password", path, len(b))
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	line = strings.TrimRight(line, "\r")
-	if _, _, err := splitLogin(line); err != nil {
-		return "", fmt.Errorf("daemon login file %s: %w", path, err)
-	}
-	return line, nil
 }
 
 // splitLogin never puts the secret into its error.

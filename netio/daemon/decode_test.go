@@ -3,8 +3,6 @@ package daemon
 import (
 	"encoding/json"
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -209,15 +207,11 @@ func TestDigestVector(t *testing.T) {
 	}
 }
 
-func TestReadLogin(t *testing.T) {
-	for content, want := range map[string]string{"u:p\n": "u:p", "u:p:q\r\nrest": "u:p:q", "nocolon": "", "": "", ":p": "", strings.Repeat("x", 5000): ""} {
-		path := filepath.Join(t.TempDir(), "login")
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		got, err := ReadLogin(path)
-		if got != want || (err == nil) != (want != "") {
-			t.Errorf("%.20q: %q, %v", content, got, err)
+func TestSplitLogin(t *testing.T) {
+	for login, want := range map[string][2]string{"u:p": {"u", "p"}, "u:p:q": {"u", "p:q"}, "u:": {"u", ""}, "nocolon": {}, "": {}, ":p": {}} {
+		user, password, err := splitLogin(login)
+		if err == nil && (user != want[0] || password != want[1]) || (err == nil) != (want[0] != "") {
+			t.Errorf("%q: %q, %q, %v", login, user, password, err)
 		}
 	}
 }

@@ -10,7 +10,9 @@ import (
 // pools share one registry.
 type metrics struct {
 	up, active, nodeHeight *prometheus.GaugeVec
+	feedUp                 *prometheus.GaugeVec
 	polls, notices, errors *prometheus.CounterVec
+	missed                 *prometheus.CounterVec
 	submits                *prometheus.CounterVec
 	seconds                *prometheus.HistogramVec
 
@@ -22,8 +24,8 @@ type metrics struct {
 
 // nodeMetrics are one daemon's, label values resolved once.
 type nodeMetrics struct {
-	up, active, height                          prometheus.Gauge
-	polls, notices                              prometheus.Counter
+	up, active, height, feedUp                  prometheus.Gauge
+	polls, notices, missed                      prometheus.Counter
 	errors                                      [kindCount]prometheus.Counter
 	accepted, rejected, unreachable             prometheus.Counter
 	infoSeconds, templateSeconds, submitSeconds prometheus.Observer
@@ -48,6 +50,8 @@ func newMetrics(cfg *Config, c *Client) (*metrics, error) {
 		up:         gauge("assay_daemon_up", "1 while the coin daemon answers and is not held against anything.", "daemon"),
 		active:     gauge("assay_daemon_active", "1 for the coin daemon templates come from.", "daemon"),
 		nodeHeight: gauge("assay_daemon_height", "Height of the block to be found, as the daemon says.", "daemon"),
+		feedUp:     gauge("assay_daemon_zmq_up", "1 while the ZMQ subscription at the coin daemon stands.", "daemon"),
+		missed:     counter("assay_daemon_notices_missed_total", "Blocks learnt by a poll that no ZMQ notice announced although the subscription stood.", "daemon"),
 		polls:      counter("assay_daemon_polls_total", "Polls of the coin daemon.", "daemon"),
 		notices:    counter("assay_daemon_notices_total", "ZMQ notices received from the coin daemon.", "daemon"),
 		errors:     counter("assay_daemon_errors_total", "Failed calls and refused templates by kind.", "daemon", "kind"),
@@ -84,7 +88,7 @@ func newMetrics(cfg *Config, c *Client) (*metrics, error) {
 		return m, nil
 	}
 	reg := prometheus.WrapRegistererWith(prometheus.Labels{"pool": cfg.Pool}, cfg.Registerer)
-	for _, col := range []prometheus.Collector{m.up, m.active, m.nodeHeight, m.polls, m.notices, m.errors, m.submits,
+	for _, col := range []prometheus.Collector{m.up, m.active, m.nodeHeight, m.feedUp, m.polls, m.notices, m.missed, m.errors, m.submits,
 		m.seconds, templates, m.height, m.failovers, m.submitShed, m.lingerShed, age} {
 		if err := reg.Register(col); err != nil {
 			return nil, err
@@ -96,6 +100,7 @@ func newMetrics(cfg *Config, c *Client) (*metrics, error) {
 func (m *metrics) node(name string) nodeMetrics {
 	nm := nodeMetrics{
 		up: m.up.WithLabelValues(name), active: m.active.WithLabelValues(name), height: m.nodeHeight.WithLabelValues(name),
+		feedUp: m.feedUp.WithLabelValues(name), missed: m.missed.WithLabelValues(name),
 		polls: m.polls.WithLabelValues(name), notices: m.notices.WithLabelValues(name),
 		accepted:        m.submits.WithLabelValues(name, "accepted"),
 		rejected:        m.submits.WithLabelValues(name, "rejected"),

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -12,6 +13,9 @@ type node struct {
 	zmqAddr string
 	kick    chan struct{} // asks the probe for a poll now; capacity 1
 	metrics nodeMetrics
+
+	trouble     reminder // of failed polls
+	feedTrouble reminder // of the ZMQ feed
 
 	mu           sync.Mutex // guards everything below
 	answering    bool       // the last poll was good
@@ -28,14 +32,17 @@ type node struct {
 	lastErr      error
 	lastErrAt    time.Time
 	lastOK       time.Time
-	subscribed   bool // the ZMQ subscription stands
-	poolChanged  bool // a ZMQ notice of a new transaction since the last template
+	feed         feed
+	polledAt     time.Time // when the last good poll began; zero = never
+	poolChanged  bool      // a ZMQ notice of a new transaction since the last template
 }
 
-// good records a good poll.
-func (n *node) good(cfg *Config, ci chainInfo, now time.Time) {
+// good records a good poll that began at start. mute tells that the ZMQ feed has missed a block.
+func (n *node) good(cfg *Config, ci chainInfo, start, now time.Time) (mute bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	mute = n.feed.polled(n.seen && ci.tip != n.info.tip, n.polledAt, now)
+	n.polledAt = start
 	if !n.seen || ci.height != n.info.height {
 		n.heightSince = now
 	}
@@ -48,10 +55,11 @@ func (n *node) good(cfg *Config, ci chainInfo, now time.Time) {
 	n.seen, n.answering = true, true
 	n.metrics.height.Set(float64(ci.height))
 	n.metrics.setUp(n.healthy)
+	return mute
 }
 
-// bad records a failed poll.
-func (n *node) bad(cfg *Config, err error, now time.Time) {
+// bad records a failed poll; usable tells whether the daemon still counts as healthy.
+func (n *node) bad(cfg *Config, err error, now time.Time) (usable bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.answering = false
@@ -64,6 +72,7 @@ func (n *node) bad(cfg *Config, err error, now time.Time) {
 	}
 	n.metrics.errors[KindOf(err)].Inc()
 	n.metrics.setUp(n.healthy)
+	return n.healthy
 }
 
 // fetchFailed records that no template could be had. Wrong data blocks the daemon at once, absent
@@ -165,10 +174,24 @@ func (n *node) reason(now time.Time) string {
 	return n.behind
 }
 
-func (n *node) setSubscribed(up bool) {
+func (n *node) feedStands(cut context.CancelFunc) {
 	n.mu.Lock()
-	n.subscribed = up
-	n.mu.Unlock()
+	defer n.mu.Unlock()
+	n.feed.stands(cut, time.Now())
+	n.metrics.feedUp.Set(1)
+}
+
+func (n *node) feedFell() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.feed.fell()
+	n.metrics.feedUp.Set(0)
+}
+
+func (n *node) noticedBlock(now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.feed.notice = now
 }
 
 // wake asks the probe for a poll now; several requests become one.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 )
 
@@ -32,7 +33,10 @@ func (c *Client) subscribe(ctx context.Context, n *node) {
 		}
 		wait := backoff(resubscribeFirst, resubscribeMax, fails)
 		fails++
-		c.cfg.Log.Debug("zmq feed lost", "pool", c.cfg.Pool, "daemon", n.name, "zmq", n.zmqAddr, "retry", wait, "err", err)
+		if n.feedTrouble.due(time.Now()) {
+			c.cfg.Log.Warn("no ZMQ notices from a coin daemon: a new block is found by the next poll (zmq= of --daemon, the daemon's --zmq-pub)",
+				"pool", c.cfg.Pool, "daemon", n.name, "zmq", n.zmqAddr, "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -41,27 +45,41 @@ func (c *Client) subscribe(ctx context.Context, n *node) {
 	}
 }
 
-// listen subscribes once and reads until the feed breaks. heard tells whether it had stood.
+// errMute is a feed that stood and did not tell of a block.
+var errMute = errors.New("the chain has a block that no notice announced")
+
+// listen subscribes once and reads until the feed breaks or is found mute. heard tells whether it had
+// told of a block: a feed that only stands may be another port that says nothing.
 func (c *Client) listen(ctx context.Context, n *node) (heard bool, err error) {
 	z, err := dialZMTP(ctx, n.zmqAddr, topicBlock, topicTx)
 	if err != nil {
 		return false, err
 	}
 	defer z.Close()
-	stop := context.AfterFunc(ctx, func() { z.Close() })
+	feedCx, cut := context.WithCancel(ctx)
+	defer cut()
+	stop := context.AfterFunc(feedCx, func() { z.Close() })
 	defer stop()
-	n.setSubscribed(true)
-	defer n.setSubscribed(false)
+	n.feedStands(cut)
+	defer n.feedFell()
 	n.wake() // whatever happened before the feed stood
 	for {
 		msg, err := z.next()
+		if feedCx.Err() != nil {
+			return heard, errMute
+		}
 		if err != nil {
-			return true, err
+			return heard, err
 		}
 		n.metrics.notices.Inc()
 		if bytes.HasPrefix(msg, []byte(topicTx)) {
 			c.noticeTx(n)
 			continue
+		}
+		heard = true
+		n.noticedBlock(time.Now())
+		if n.feedTrouble.over() {
+			c.cfg.Log.Info("a coin daemon's ZMQ notices come again", "pool", c.cfg.Pool, "daemon", n.name)
 		}
 		n.wake()
 		// The chosen daemon most likely has the block as well, or will in a moment.

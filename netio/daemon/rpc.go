@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type caller struct {
 	name        string // host:port
 	user, pass  string // empty = no login
 	maxResponse int64
+	tls         *tls.Config   // nil unless the URL is https
 	lanes       chan *lane    // idle ones
 	slots       chan struct{} // taken by running calls, maxCalls of them
 }
@@ -45,6 +47,9 @@ func newCaller(e Endpoint, maxResponse int64) (*caller, error) {
 	}
 	c := &caller{url: u, name: u.Host, maxResponse: maxResponse,
 		lanes: make(chan *lane, maxCalls), slots: make(chan struct{}, maxCalls)}
+	if u.Scheme == "https" {
+		c.tls = e.Trust.config(u.Hostname())
+	}
 	if e.Login != "" {
 		if c.user, c.pass, err = splitLogin(e.Login); err != nil {
 			return nil, fmt.Errorf("daemon %s: login: %w", c.name, err)
@@ -53,10 +58,11 @@ func newCaller(e Endpoint, maxResponse int64) (*caller, error) {
 	return c, nil
 }
 
-func newLane() *lane {
+func (c *caller) newLane() *lane {
 	t := &http.Transport{
 		Proxy:                  nil, // a daemon is never behind the machine's web proxy
 		DialContext:            (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:        c.tls,
 		MaxConnsPerHost:        1,
 		MaxIdleConnsPerHost:    1,
 		IdleConnTimeout:        90 * time.Second,
@@ -115,7 +121,7 @@ func (c *caller) try(ctx context.Context, method string, params any) (json.RawMe
 	select {
 	case l = <-c.lanes:
 	default:
-		l = newLane()
+		l = c.newLane()
 	}
 	defer func() {
 		select {

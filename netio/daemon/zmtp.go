@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -79,7 +80,7 @@ func (z *zmtpConn) handshake(topics []string) error {
 	}
 	mechanism := string(bytes.TrimRight(peer[12:32], "\x00"))
 	if peer[0] != 0xff || peer[9]&1 != 1 || peer[10] < 3 || mechanism != "NULL" {
-		return fmt.Errorf("not a ZMTP 3 publisher without security (version %d, mechanism %q)", peer[10], mechanism)
+		return fmt.Errorf("not a ZMTP 3 publisher without security (version %d, mechanism %q); is this the daemon's --zmq-pub address?", peer[10], mechanism)
 	}
 	flags, size, err := z.frame()
 	if err != nil {
@@ -95,6 +96,10 @@ func (z *zmtpConn) handshake(topics []string) error {
 	if !bytes.HasPrefix(body, []byte("\x05READY")) {
 		return fmt.Errorf("command %.40q instead of READY", body)
 	}
+	// A daemon's other ZMQ port (--zmq-rpc-bind-port) shakes hands as well, and then never says a word.
+	if kind := socketType(body[len("\x05READY"):]); kind != "PUB" && kind != "XPUB" {
+		return fmt.Errorf("a %q socket, not a publisher; is this the daemon's --zmq-pub address?", kind)
+	}
 	out.Reset()
 	for _, t := range topics {
 		out.Write([]byte{0, byte(1 + len(t)), 1})
@@ -104,6 +109,26 @@ func (z *zmtpConn) handshake(topics []string) error {
 		return err
 	}
 	return z.SetDeadline(time.Time{})
+}
+
+// socketType finds the property of that name in a READY command; "" when there is none.
+func socketType(properties []byte) string {
+	for len(properties) > 0 {
+		n := int(properties[0])
+		if len(properties) < 1+n+4 {
+			return ""
+		}
+		name, rest := string(properties[1:1+n]), properties[1+n:]
+		size := binary.BigEndian.Uint32(rest)
+		if rest = rest[4:]; uint64(size) > uint64(len(rest)) {
+			return ""
+		}
+		if strings.EqualFold(name, "Socket-Type") {
+			return string(rest[:size])
+		}
+		properties = rest[size:]
+	}
+	return ""
 }
 
 // frame reads one frame's header.

@@ -20,6 +20,8 @@ func TestZMTPGarbage(t *testing.T) {
 		"command first":  {greeting + ready + "\x04\x05\x04PING\x00\x05hello", ""},
 		"frame of 2^63":  {greeting + ready + "\x02\xff\xff\xff\xff\xff\xff\xff\xff", "limit"},
 		"truncated":      {greeting + ready + "\x00\x05he", "EOF"},
+		"router":         {greeting + "\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER", `a "ROUTER" socket`},
+		"no socket type": {greeting + "\x04\x06\x05READY", "not a publisher"},
 		"http":           {"HTTP/1.1 400 Bad Request\r\n\r\n" + strings.Repeat("x", 64), "not a ZMTP 3"},
 		"old version":    {strings.Replace(greeting, "\x7f\x03", "\x7f\x01", 1), "not a ZMTP 3"},
 		"curve":          {strings.Replace(greeting, "NULL\x00", "CURVE", 1), "CURVE"},

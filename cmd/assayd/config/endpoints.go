@@ -14,9 +14,9 @@ import (
 	"github.com/assay-pool/assay/netio/server"
 )
 
-// parseDaemon reads URL[,zmq=tcp://HOST:PORT].
+// parseDaemon reads URL[,zmq=tcp://HOST:PORT][,ca=FILE][,fingerprint=SHA256]….
 func parseDaemon(text string) (daemon.Endpoint, error) {
-	address, rest, _ := strings.Cut(text, ",")
+	address, rest, more := strings.Cut(text, ",")
 	u, err := url.Parse(address)
 	switch {
 	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
@@ -25,21 +25,38 @@ func parseDaemon(text string) (daemon.Endpoint, error) {
 		return daemon.Endpoint{}, errors.New("a password in the URL is seen by every user of the machine; use --daemon-login-file")
 	}
 	d := daemon.Endpoint{URL: address}
+	if !more {
+		return d, nil
+	}
+	var ca string
+	var fingerprints []string
 	for option := range strings.SplitSeq(rest, ",") {
 		name, value, _ := strings.Cut(option, "=")
-		switch {
-		case option == "" && rest == "":
-		case name == "zmq":
+		switch name {
+		case "zmq":
 			z, err := url.Parse(value)
 			if err != nil || z.Scheme != "tcp" || z.Port() == "" {
 				return daemon.Endpoint{}, fmt.Errorf("zmq is %q; want tcp://HOST:PORT, the daemon's --zmq-pub", value)
 			}
 			d.ZMQ = value
+		case "ca":
+			if ca = value; ca == "" {
+				return daemon.Endpoint{}, errors.New("ca names no file")
+			}
+		case "fingerprint":
+			fingerprints = append(fingerprints, value)
 		default:
-			return daemon.Endpoint{}, fmt.Errorf("unknown option %q; known is zmq", option)
+			return daemon.Endpoint{}, fmt.Errorf("unknown option %q; known are zmq, ca and fingerprint", option)
 		}
 	}
-	return d, nil
+	if ca == "" && len(fingerprints) == 0 {
+		return d, nil
+	}
+	if u.Scheme != "https" {
+		return daemon.Endpoint{}, errors.New("ca and fingerprint are for https://HOST:PORT; by http nothing is checked")
+	}
+	d.Trust, err = daemon.NewTrust(ca, fingerprints)
+	return d, err
 }
 
 // parsePort reads HOST:PORT[,diff=N][,min=N][,max=N][,desc=TEXT][,hidden].

@@ -41,7 +41,7 @@ func registerPool(f *options.Flags, p *poolFlags) {
 	f.String(&d.Wallet, "wallet", "", "`Address` block rewards go to. A standard address: coin daemons do not mine to subaddresses.")
 
 	f.Group("Coin daemons")
-	f.Strings(&p.daemons, "daemon", []string{defaultDaemon}, "`URL[,zmq=tcp://HOST:PORT]` of a coin daemon, once for each in order of preference. All are watched, the first healthy one gives templates, blocks go to all. zmq is its --zmq-pub address: new blocks are known at once instead of by the next poll.")
+	f.Strings(&p.daemons, "daemon", []string{defaultDaemon}, "`URL[,zmq=tcp://HOST:PORT][,ca=FILE][,fingerprint=SHA256]` of a coin daemon, once for each in order of preference. All are watched, the first healthy one gives templates, blocks go to all. zmq is its --zmq-pub address: new blocks are known at once instead of by the next poll. An https daemon must show a certificate of the system's authorities, or of the CA file, or of a fingerprint (several may be given): monerod's own is rpc_ssl.crt in its data folder.")
 	f.Secret(&p.daemonLogin, "daemon-login", "`File` with user:password of the daemons' --rpc-login.")
 	f.Duration(&d.PollInterval, "daemon-poll", daemon.DefaultPollInterval, 50*time.Millisecond, time.Minute, "Time between polls of the daemon in use.")
 	f.Duration(&d.HealthInterval, "daemon-health", daemon.DefaultHealthInterval, 100*time.Millisecond, 10*time.Minute, "Time between polls of the other daemons.")

@@ -43,13 +43,30 @@ func (s *Set) readSecret(f *Flags, flag *info) error {
 	case bytes.IndexByte(data, 0) >= 0:
 		return fail(fmt.Errorf("%s holds a zero byte; it must be text", path))
 	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	text, odd := firstLine(string(data))
 	if text == "" {
 		return fail(fmt.Errorf("%s is empty", path))
+	}
+	if odd != "" {
+		s.warn("%s: %s %s; it is taken as it stands", s.place(flag.name, flag.source), path, odd)
 	}
 	if stat.Mode().Perm()&worldReadable != 0 {
 		s.warn("%s: %s can be read by every user; run: chmod o-r %s", s.place(flag.name, flag.source), path, path)
 	}
 	*flag.secret = text
 	return nil
+}
+
+// firstLine is a secret as editors write it: what they put around a line (a byte
+// order mark, line ends of either kind) is no part of it. Anything else may be
+// meant, so it is kept; odd then says what most likely is not.
+func firstLine(content string) (text, odd string) {
+	text = strings.TrimRight(strings.TrimPrefix(content, "\ufeff"), "\r\n")
+	switch {
+	case strings.ContainsAny(text, "\r\n"):
+		odd = "has more than one line, and all of them are the secret"
+	case strings.TrimSpace(text) != text:
+		odd = "has a blank at an end of its line"
+	}
+	return text, odd
 }

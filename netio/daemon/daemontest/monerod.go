@@ -46,7 +46,8 @@ type Options struct {
 // Monerod is a running daemon. It is ended when the test ends.
 type Monerod struct {
 	URL    string // http://127.0.0.1:port
-	ZMQ    string // tcp://127.0.0.1:port
+	ZMQ    string // tcp://127.0.0.1:port, its --zmq-pub
+	ZMQRPC string // tcp://127.0.0.1:port of its other ZMQ service, which publishes nothing
 	Wallet string // an address of its network
 	Dir    string
 
@@ -115,6 +116,7 @@ func (m *Monerod) takePorts() {
 	m.tb.Helper()
 	ports := FreePorts(m.tb, 4)
 	m.URL, m.ZMQ = "http://127.0.0.1:"+ports[0], "tcp://127.0.0.1:"+ports[1]
+	m.ZMQRPC = "tcp://127.0.0.1:" + ports[2]
 	m.args = []string{
 		"--" + m.opt.Network, "--offline", "--fixed-difficulty", strconv.FormatUint(m.opt.Difficulty, 10),
 		"--data-dir", m.Dir, "--log-file", filepath.Join(m.Dir, "monerod.log"), "--non-interactive",
