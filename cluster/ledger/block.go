@@ -66,16 +66,23 @@ func (l *Ledger) Found(b Block) *Pending {
 		b.Time = time.Now()
 	}
 	p := &Pending{l: l, block: b, deadline: time.Now().Add(l.cfg.SettleTimeout), done: make(chan struct{})}
+	if !l.take(p) {
+		l.cfg.Log.Error("block found after the ledger was closed; it is not recorded", "id", hex.EncodeToString(b.ID[:]), "height", b.Height)
+	}
+	return p
+}
+
+// take attaches a find unless the ledger is closed.
+func (l *Ledger) take(p *Pending) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		p.state, p.err = pendingRejected, ErrClosed
 		close(p.done)
-		l.cfg.Log.Error("block found after the ledger was closed; it is not recorded", "id", hex.EncodeToString(b.ID[:]), "height", b.Height)
-		return p
+		return false
 	}
 	l.attach(p)
-	return p
+	return true
 }
 
 // attach ends the open segment with a find.
@@ -91,41 +98,55 @@ func (l *Ledger) attach(p *Pending) {
 // Accepted says that a daemon took the block: the round is closed. After
 // SettleTimeout it closes whatever round is open by then.
 func (p *Pending) Accepted(daemon string) {
+	if !p.accept(daemon) {
+		p.l.cfg.Log.Error("block accepted after the ledger was closed; it is not recorded", "id", hex.EncodeToString(p.block.ID[:]), "height", p.block.Height)
+	}
+}
+
+// accept settles an open find; false when it can no longer be recorded.
+func (p *Pending) accept(daemon string) bool {
 	l := p.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p.state != pendingOpen {
-		return
+		return true
 	}
 	p.block.Daemon = daemon
 	p.state = pendingAccepted
-	if !p.late {
+	switch {
+	case !p.late:
 		l.wake()
-		return
-	}
-	if l.closed {
+	case l.closed:
 		p.err = ErrNotWritten
 		close(p.done)
-		l.cfg.Log.Error("block accepted after the ledger was closed; it is not recorded", "id", hex.EncodeToString(p.block.ID[:]), "height", p.block.Height)
-		return
+		return false
+	default:
+		l.attach(p)
 	}
-	l.attach(p)
+	return true
 }
 
 // Rejected says that no daemon took the block: the round goes on.
 func (p *Pending) Rejected(reason string) {
+	if p.reject() {
+		p.l.metrics.rejectedBlocks.Inc()
+		p.l.cfg.Log.Warn("block refused; the round goes on", "id", hex.EncodeToString(p.block.ID[:]), "height", p.block.Height, "reason", reason)
+	}
+}
+
+// reject settles an open find; false when it was settled before.
+func (p *Pending) reject() bool {
 	l := p.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p.state != pendingOpen {
-		return
+		return false
 	}
 	p.state = pendingRejected
 	p.err = ErrBlockRejected
 	close(p.done)
-	l.metrics.rejectedBlocks.Inc()
-	l.cfg.Log.Warn("block refused; the round goes on", "id", hex.EncodeToString(p.block.ID[:]), "height", p.block.Height, "reason", reason)
 	l.wake()
+	return true
 }
 
 // Wait returns the record once the round is closed in Redis; ErrBlockRejected,

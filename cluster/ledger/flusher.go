@@ -321,12 +321,11 @@ func (f *flusher) confirm(it *item) {
 		clear(f.items[n:])
 		f.items, f.pos = f.items[:n], f.pos-drop
 	}
+	if f.succeeded() {
+		f.l.cfg.Log.Info("ledger writes again", "stream", f.stream, "sequence", it.seq)
+	}
 	f.l.mu.Lock()
 	defer f.l.mu.Unlock()
-	if f.l.lastErr != nil {
-		f.l.cfg.Log.Info("ledger writes again", "stream", f.stream, "sequence", it.seq)
-		f.l.lastErr = nil
-	}
 	if !first {
 		f.l.metrics.replayed.Inc()
 		return
@@ -335,6 +334,15 @@ func (f *flusher) confirm(it *item) {
 		f.l.entries -= entries
 	}
 	f.l.metrics.pending.Set(float64(f.l.entries))
+}
+
+// succeeded ends a failure, if there was one.
+func (f *flusher) succeeded() (again bool) {
+	f.l.mu.Lock()
+	defer f.l.mu.Unlock()
+	again = f.l.lastErr != nil
+	f.l.lastErr = nil
+	return again
 }
 
 // record reads back what a close has written and tells who waits for it. A

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/assay-pool/assay/cluster/store"
 	"github.com/assay-pool/assay/cluster/store/redistest"
+	"github.com/assay-pool/assay/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -41,6 +43,8 @@ func openStore(t testing.TB, srv *redistest.Server) *store.Store {
 func openLedger(t testing.TB, st *store.Store, change func(*Config)) *Ledger {
 	t.Helper()
 	cfg := Config{Store: st, Pool: "test", Node: "n", FlushInterval: 5 * time.Millisecond, RetryMax: 100 * time.Millisecond}
+	unlocked := logtest.New(t)
+	cfg.Log = slog.New(unlocked)
 	if change != nil {
 		change(&cfg)
 	}
@@ -48,6 +52,7 @@ func openLedger(t testing.TB, st *store.Store, change func(*Config)) *Ledger {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unlocked.Watch(logtest.Lock(&l.mu))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel() // tests that care for the rest have closed it before

@@ -2,6 +2,7 @@ package randomx
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -49,11 +50,11 @@ func (m *Manager) step() bool {
 	}
 	e, alloc := m.nextDataset()
 	if e == nil {
-		m.mu.Unlock()
+		m.unlock()
 		return false
 	}
 	e.busy = true
-	m.mu.Unlock()
+	m.unlock()
 	if alloc {
 		m.takeDataset(e)
 	} else {
@@ -120,18 +121,18 @@ func (m *Manager) buildCache(e *Epoch, nice int) {
 	c, err := m.filledCache(e.seed[:], nice)
 	took := time.Since(begin)
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	e.busy = false
 	if err != nil {
 		e.state, e.err, e.failedAt = Failed, err, time.Now()
 		m.metrics.cacheFailed.Inc()
-		m.log.Error("RandomX cache could not be built", "seed", hexSeed(e.seed), "error", err)
+		m.note(slog.LevelError, "RandomX cache could not be built", "seed", hexSeed(e.seed), "error", err)
 	} else {
 		m.lastID++
 		m.builds++
 		e.cache, e.state = filled{c, m.lastID}, Light
 		m.metrics.cacheSeconds.Observe(took.Seconds())
-		m.log.Info("RandomX cache ready", "seed", hexSeed(e.seed), "pages", c.pages().String(), "took", took.Round(time.Millisecond))
+		m.note(slog.LevelInfo, "RandomX cache ready", "seed", hexSeed(e.seed), "pages", c.pages().String(), "took", took.Round(time.Millisecond))
 	}
 	close(e.ready)
 	if !e.wanted {
@@ -196,7 +197,7 @@ func (m *Manager) retireOne(want map[Seed]bool) {
 		if e.full != nil && !want[s] {
 			m.retire(&e.full)
 			e.state = Light
-			m.log.Info("RandomX dataset memory goes to a newer seed", "seed", hexSeed(s))
+			m.note(slog.LevelInfo, "RandomX dataset memory goes to a newer seed", "seed", hexSeed(s))
 			return
 		}
 	}
@@ -218,7 +219,7 @@ func (m *Manager) takeDataset(e *Epoch) {
 		d, err = m.allocDataset()
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	e.busy = false
 	if err != nil {
 		m.datasets--
@@ -252,7 +253,7 @@ func (m *Manager) allocDataset() (*dataset, error) {
 func (m *Manager) datasetFailed(e *Epoch, err error) {
 	e.noFull, e.state, e.err = true, Light, err
 	m.metrics.datasetFailed.Inc()
-	m.log.Error("RandomX dataset could not be built; this seed stays in light mode", "seed", hexSeed(e.seed), "error", err)
+	m.note(slog.LevelError, "RandomX dataset could not be built; this seed stays in light mode", "seed", hexSeed(e.seed), "error", err)
 }
 
 // fillSlice fills the next SliceItems per thread. Only the builder writes next
@@ -264,7 +265,7 @@ func (m *Manager) fillSlice(e *Epoch) {
 	err := d.mem.fill(e.cache.mem, d.next, count, m.cfg.BuildThreads, m.cfg.BuildNice)
 	took := time.Since(begin)
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	e.busy = false
 	d.seconds += took.Seconds()
 	switch {
@@ -277,7 +278,7 @@ func (m *Manager) fillSlice(e *Epoch) {
 		d.next = total
 		e.full, e.filling, e.state = d, nil, Full
 		m.metrics.dataSeconds.Observe(d.seconds)
-		m.log.Info("RandomX dataset ready", "seed", hexSeed(e.seed), "pages", d.mem.pages().String(), "seconds", d.seconds)
+		m.note(slog.LevelInfo, "RandomX dataset ready", "seed", hexSeed(e.seed), "pages", d.mem.pages().String(), "seconds", d.seconds)
 	default:
 		d.next += count
 	}

@@ -56,5 +56,6 @@
 // # Locks
 //
 // Manager.mu guards all of it and is held for map operations only, never over
-// a call into the library. Nothing else is locked while it is held.
+// a call into the library. Nothing else is locked and nothing logged while it
+// is held: note keeps a line, unlock logs it.
 package randomx

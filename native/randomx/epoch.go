@@ -1,6 +1,9 @@
 package randomx
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // State is how far an epoch is.
 type State uint8
@@ -73,9 +76,9 @@ func (e *Epoch) Full() bool {
 // A release too many is a bug of the caller; it is logged and has no effect.
 func (e *Epoch) Release() {
 	e.m.mu.Lock()
-	defer e.m.mu.Unlock()
+	defer e.m.unlock()
 	if e.refs == 0 {
-		e.m.log.Error("RandomX epoch released more often than acquired", "seed", hexSeed(e.seed))
+		e.m.note(slog.LevelError, "RandomX epoch released more often than acquired", "seed", hexSeed(e.seed))
 		return
 	}
 	e.unref()

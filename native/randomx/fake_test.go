@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/assay-pool/assay/internal/logtest"
 	"github.com/assay-pool/assay/native/cpu"
 )
 
@@ -33,7 +34,8 @@ type fakeLibrary struct {
 	failCache             error
 	failFill              error
 	failDataset           error
-	began                 chan string // if not nil: "cache" or "slice" when a fill begins
+	log                   *logtest.Handler // if not nil: the manager's, for who asks what was logged
+	began                 chan string      // if not nil: "cache" or "slice" when a fill begins
 }
 
 const fakeItems = 1000
@@ -216,11 +218,16 @@ func newFake(t *testing.T, cfg Config, lib *fakeLibrary) *Manager {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Log = slog.New(slog.DiscardHandler)
+	unlocked := lib.log
+	if unlocked == nil {
+		unlocked = logtest.New(t)
+	}
+	cfg.Log = slog.New(unlocked)
 	m, err := newManager(cfg, lib, plenty)
 	if err != nil {
 		t.Fatal(err)
 	}
+	unlocked.Watch(logtest.Lock(&m.mu))
 	t.Cleanup(func() {
 		m.Close()
 		lib.mu.Lock()

@@ -43,6 +43,14 @@ type Manager struct {
 	workers      map[*Worker]struct{}
 	refusedSeeds uint64
 	closed       bool
+	notes        []note // for the log, once mu is free
+}
+
+// note is a line for the log.
+type note struct {
+	level slog.Level
+	text  string
+	args  []any
 }
 
 // New opens the library, decides the mode and starts the builder. It allocates
@@ -173,6 +181,22 @@ func (m *Manager) freeIfRetired(d *dataset) {
 		m.freeDatasets = append(m.freeDatasets, &dataset{mem: d.mem})
 		d.retired = false
 		m.poke()
+	}
+}
+
+// note keeps a line for the log until unlock: whoever reads the log must not
+// decide how long mu is held. mu held.
+func (m *Manager) note(level slog.Level, text string, args ...any) {
+	m.notes = append(m.notes, note{level, text, args})
+}
+
+// unlock gives mu back and logs what was noted while it was held.
+func (m *Manager) unlock() {
+	notes := m.notes
+	m.notes = nil
+	m.mu.Unlock()
+	for _, n := range notes {
+		m.log.Log(context.Background(), n.level, n.text, n.args...)
 	}
 }
 

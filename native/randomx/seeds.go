@@ -1,6 +1,9 @@
 package randomx
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // Seed is a RandomX key as it stands in a template: the 32 bytes of a block id.
 type Seed = [32]byte
@@ -20,7 +23,7 @@ type owner struct {
 // most every 30 s.
 func (m *Manager) Announce(name string, current, next Seed) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if m.closed {
 		return
 	}
@@ -59,7 +62,7 @@ func (m *Manager) ensureOwner(name string) *owner {
 	}
 	if len(m.owners) >= maxOwners {
 		m.metrics.refused.Inc()
-		m.log.Error("too many owners announce RandomX seeds", "owner", name, "limit", maxOwners)
+		m.note(slog.LevelError, "too many owners announce RandomX seeds", "owner", name, "limit", maxOwners)
 		return nil
 	}
 	o := &owner{name: name, refused: map[Seed]bool{}}
@@ -99,7 +102,7 @@ func (m *Manager) countRefused(o *owner) {
 			o.refused[s] = true
 			m.refusedSeeds++
 			m.metrics.refused.Inc()
-			m.log.Warn("no RandomX cache left for a seed; raise the number of caches", "owner", o.name, "seed", hexSeed(s), "caches", m.cfg.MaxCaches)
+			m.note(slog.LevelWarn, "no RandomX cache left for a seed; raise the number of caches", "owner", o.name, "seed", hexSeed(s), "caches", m.cfg.MaxCaches)
 		}
 	}
 }

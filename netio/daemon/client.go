@@ -199,26 +199,36 @@ func (c *Client) choose(now time.Time) *node {
 			best, bestFit = n, f
 		}
 	}
+	old, changed := c.use(best, now)
+	switch {
+	case !changed:
+	case best == nil:
+		c.cfg.Log.Warn("no coin daemon can be used, the last job stays", "pool", c.cfg.Pool, "last", old)
+	default:
+		c.cfg.Log.Info("coin daemon chosen", "pool", c.cfg.Pool, "daemon", best.name, "before", old)
+	}
+	return best
+}
+
+// use makes a daemon the active one and tells which was before, if it was another.
+func (c *Client) use(best *node, now time.Time) (old string, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if best == c.active {
-		return best
+		return "", false
 	}
-	old := "none"
+	old = "none"
 	if c.active != nil {
 		old = c.active.name
 		c.metrics.failovers.Inc()
 		c.active.metrics.active.Set(0)
 	}
-	if best == nil {
-		c.cfg.Log.Warn("no coin daemon can be used, the last job stays", "pool", c.cfg.Pool, "last", old)
-	} else {
-		c.cfg.Log.Info("coin daemon chosen", "pool", c.cfg.Pool, "daemon", best.name, "before", old)
+	if best != nil {
 		best.metrics.active.Set(1)
 		best.wake() // its poll interval is shorter from now on
 	}
 	c.active, c.since = best, now
-	return best
+	return old, true
 }
 
 // DaemonStatus is one daemon as /readyz and the log show it.

@@ -3,12 +3,14 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/assay-pool/assay/internal/logtest"
 	"github.com/assay-pool/assay/netio/daemon"
 	"github.com/assay-pool/assay/netio/daemon/daemontest"
 )
@@ -28,6 +30,7 @@ type follower struct {
 	mu   sync.Mutex
 	got  []*daemon.Template
 	deny func(*daemon.Template) error
+	log  *logtest.Handler
 }
 
 // fastConfig has intervals for tests: everything that waits waits little.
@@ -41,11 +44,14 @@ func fastConfig(wallet string, eps ...daemon.Endpoint) daemon.Config {
 
 func follow(tb testing.TB, cfg daemon.Config, deny func(*daemon.Template) error) *follower {
 	tb.Helper()
+	unlocked := logtest.New(tb)
+	cfg.Log = slog.New(unlocked)
 	c, err := daemon.New(cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f := &follower{Client: c, tb: tb, deny: deny}
+	unlocked.Watch(func() { c.Status() }) // takes the client's lock and each daemon's
+	f := &follower{Client: c, tb: tb, deny: deny, log: unlocked}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx, f.accept) }()
