@@ -7,6 +7,7 @@ import (
 
 	"github.com/assay-pool/assay/cluster/ledger"
 	"github.com/assay-pool/assay/cluster/store"
+	"github.com/assay-pool/assay/cmd/assayd/sink"
 	"github.com/assay-pool/assay/cmd/internal/options"
 	"github.com/assay-pool/assay/native/cryptonight"
 	"github.com/assay-pool/assay/native/randomx"
@@ -34,6 +35,7 @@ type Config struct {
 	StopTimeout time.Duration
 	LogLevel    slog.Level
 	LogFormat   string
+	Log         sink.Config // of standard error
 	Probe       bool
 	CPUDisable  []string
 	Pin         bool

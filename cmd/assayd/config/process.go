@@ -6,6 +6,7 @@ import (
 
 	"github.com/assay-pool/assay/cluster/ledger"
 	"github.com/assay-pool/assay/cluster/store"
+	"github.com/assay-pool/assay/cmd/assayd/sink"
 	"github.com/assay-pool/assay/cmd/internal/options"
 	"github.com/assay-pool/assay/native/cryptonight"
 	"github.com/assay-pool/assay/native/randomx"
@@ -21,6 +22,7 @@ func registerProcess(f *options.Flags, c *Config) {
 	f.Duration(&c.StopTimeout, "stop-timeout", DefaultStopTimeout, time.Second, 5*time.Minute, "Time to finish queued shares, blocks on their way and the last flush after SIGTERM. Raise it only if the service manager waits longer.")
 	f.Text(&c.LogLevel, "log-level", []string{"debug", "info", "warn", "error"}, "Least level that is logged, to standard error.")
 	f.Enum(&c.LogFormat, "log-format", "text", []string{"text", "json"}, "Form of a log line; json for log collectors.")
+	f.Size(&c.Log.Buffer, "log-buffer", sink.DefaultBuffer, 4<<10, 1<<30, "`Bytes` of log lines that may wait for whoever reads standard error. Lines beyond are dropped and counted (assay_log_lines_dropped_total): the node never waits for its log. Raise it for a collector that pauses for long.")
 	f.Bool(&c.Probe, "probe", false, "Ask the node at --admin-listen whether it is healthy and exit 0 or 1; for container health checks. No other flag is needed.")
 	registerHashing(f, c)
 	registerServer(f, &c.Server)

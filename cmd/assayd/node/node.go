@@ -51,9 +51,10 @@ type Node struct {
 }
 
 // Run starts a node, serves until ctx ends or something fails that no node
-// survives, and stops it. The banner goes to out.
-func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) error {
-	n, err := Start(ctx, cfg, log, out)
+// survives, and stops it. The banner goes to out; the collectors are the
+// process's own, beside the node's. Neither log nor out may ever block.
+func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer, own ...prometheus.Collector) error {
+	n, err := Start(ctx, cfg, log, out, own...)
 	if ctx.Err() != nil && n == nil {
 		log.Info("stopped before the start was done", "err", err)
 		return nil
@@ -71,9 +72,10 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 }
 
 // Start brings a node up. After an error nothing is left running.
-func Start(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) (_ *Node, err error) {
+func Start(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer, own ...prometheus.Collector) (_ *Node, err error) {
 	n := &Node{cfg: cfg, log: log, registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	n.registry.MustRegister(own...)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Stop())
