@@ -93,9 +93,22 @@ func startNode(t *testing.T, flags ...string) *node {
 // beginNode runs a node and waits for nothing.
 func beginNode(t *testing.T, dir string, flags ...string) *node {
 	t.Helper()
+	return beginNodeOn(t, nil, nil, dir, flags...)
+}
+
+// beginNodeOn runs a node with standard streams of the test's own; one that is
+// nil goes to n.out.
+func beginNodeOn(t *testing.T, stdout, stderr *os.File, dir string, flags ...string) *node {
+	t.Helper()
 	n := &node{t: t, dir: dir, done: make(chan struct{})}
 	n.cmd = exec.Command(assayd, append(base(dir), flags...)...)
 	n.cmd.Stdout, n.cmd.Stderr = &n.out, &n.out
+	if stdout != nil {
+		n.cmd.Stdout = stdout
+	}
+	if stderr != nil {
+		n.cmd.Stderr = stderr
+	}
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error, 1)
 	go func() { // ends with the process, which kill ends
