@@ -3,7 +3,7 @@
 //
 //	CPUID ── Detect(disable) ──▶ Info ──▶ kernel choice in native/cryptonight,
 //	affinity, GOMAXPROCS ──────▶  │       library flags in native/randomx
-//	                              └─────▶ Banner lines, worker count, Pin
+//	cgroup CPU quota ──────────▶  └─────▶ Banner lines, worker count, Pin
 //	/proc/meminfo, THP mode ─ HugePages ─▶ HugePageState ─ Hint ─▶ operator
 //	/proc, cgroup limits ── AvailableMemory ─▶ RandomX mode "auto", batch widths
 //	mmap ── AllocArena: MAP_HUGETLB, if allowed ▶ MADV_HUGEPAGE ▶ plain ─▶ scratchpads

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -31,7 +32,8 @@ type Info struct {
 	L3Groups int // groups of cores with an L3 of their own; at least 1
 
 	CPUs     []int    // ids this process may run on, by its inherited affinity mask
-	Cores    int      // usable at once: min(len(CPUs), GOMAXPROCS), at least 1
+	Quota    Quota    // of CPU time, by the process's cgroups
+	Cores    int      // usable at once: min(len(CPUs), GOMAXPROCS, whole CPUs of Quota), at least 1
 	Disabled []string // features that exist but were disabled, dependants included; sorted
 }
 
@@ -69,7 +71,7 @@ func FeatureNames() []string {
 	return names
 }
 
-// Detect reads CPUID, the affinity mask and GOMAXPROCS. disable names features
+// Detect reads CPUID, the affinity mask, GOMAXPROCS and the CPU quota. disable names features
 // to treat as absent, in any case; what depends on a disabled feature goes with
 // it. An unknown name is an error that lists the valid ones.
 func Detect(disable []string) (*Info, error) {
@@ -93,8 +95,20 @@ func Detect(disable []string) (*Info, error) {
 	if info.CPUs, err = Affinity(); err != nil {
 		return nil, err
 	}
-	info.Cores = max(1, min(len(info.CPUs), runtime.GOMAXPROCS(0)))
+	info.Quota = readCgroups(os.DirFS("/")).cpuQuota()
+	info.Cores = cores(len(info.CPUs), runtime.GOMAXPROCS(0), info.Quota)
 	return info, nil
+}
+
+// cores rounds the quota down: a thread more than it allows gets the whole
+// process, event loops too, stopped for the rest of each period, while what is
+// left of a CPU goes to Redis and the garbage collector.
+func cores(cpus, procs int, q Quota) int {
+	n := min(cpus, procs)
+	if q.Below(n) {
+		n = int(q.CPUs)
+	}
+	return max(1, n)
 }
 
 // parseDisable turns names into a set, or says which name is wrong.

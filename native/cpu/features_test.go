@@ -89,10 +89,11 @@ func TestDetectIsACopy(t *testing.T) {
 func TestBanner(t *testing.T) {
 	info := &Info{Model: "Test 9000", VM: true, SSSE3: true, L1D: 32 << 10, L2: 1 << 20, L3: 32 << 20, L3Groups: 2,
 		CPUs: []int{0, 1, 2}, Cores: 2, Disabled: []string{"aes", "avx2"}}
-	got := info.banner(HugePageState{Total: 10, Free: 3, PageSize: 2 << 20, THP: "madvise"})
+	got := info.banner(HugePageState{Total: 10, Free: 3, PageSize: 2 << 20, THP: "madvise"}, Memory{})
 	want := []string{
 		" * HUGE PAGES   3 free of 10 (2 MiB each), THP madvise",
 		" * CPU          Test 9000 VM (2 of 3 usable CPUs) -AES SSSE3",
+		" * LIMITS       no CPU quota, no memory limit",
 		" * CACHE        L1D 32 KB  L2 1.0 MB  L3 32.0 MB in 2 group(s)",
 		" * DISABLED     aes avx2",
 	}

@@ -35,9 +35,10 @@ func (p Pages) String() string {
 // HugePageState is the machine's huge page situation at one moment.
 type HugePageState struct {
 	Total    int    // vm.nr_hugepages of the default size
-	Free     int    // neither used nor reserved
+	Free     int    // neither used nor reserved, and allowed to this process
 	PageSize int    // bytes of a default huge page; 0 when the kernel has none
 	THP      string // "always", "madvise", "never"; "" when unknown
+	Limit    string // the cgroup file that allows no more than Free; "" when none does
 }
 
 // HugePages reads /proc/meminfo and the THP mode. What cannot be read counts
@@ -50,8 +51,9 @@ func hugePages(root fs.FS) HugePageState {
 		defer f.Close()
 		if m, err := parseMeminfo(f); err == nil {
 			s.Total = int(m.hugeTotal)
-			s.Free = max(0, int(m.hugeFree)-int(m.hugeReserved))
 			s.PageSize = int(m.hugeSize)
+			free, limit := m.freeHuge(readCgroups(root))
+			s.Free, s.Limit = int(free), limit
 		}
 	}
 	if b, err := fs.ReadFile(root, "sys/kernel/mm/transparent_hugepage/enabled"); err == nil {
@@ -69,7 +71,11 @@ func (s HugePageState) String() string {
 	if s.PageSize == 0 {
 		return "unavailable, THP " + thp
 	}
-	return fmt.Sprintf("%d free of %d (%d MiB each), THP %s", s.Free, s.Total, s.PageSize>>20, thp)
+	by := ""
+	if s.Limit != "" {
+		by = " by " + s.Limit
+	}
+	return fmt.Sprintf("%d free of %d (%d MiB each)%s, THP %s", s.Free, s.Total, s.PageSize>>20, by, thp)
 }
 
 // THPUsable tells whether madvise(MADV_HUGEPAGE) has an effect.
@@ -85,6 +91,9 @@ func (s HugePageState) Hint(needPages int) string {
 	if s.PageSize != hugePageBytes {
 		return fmt.Sprintf("%d huge pages of 2 MiB wanted, but the kernel's default huge page is %d KiB; boot with default_hugepagesz=2M",
 			needPages, s.PageSize>>10)
+	}
+	if s.Limit != "" {
+		return fmt.Sprintf("%d huge pages wanted, %d allowed by %s; raise that limit", needPages, s.Free, s.Limit)
 	}
 	want := s.Total - s.Free + needPages
 	return fmt.Sprintf("%d huge pages wanted, %d free; as root: sysctl -w vm.nr_hugepages=%d (now %d)", needPages, s.Free, want, s.Total)

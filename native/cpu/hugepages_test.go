@@ -95,6 +95,7 @@ func TestHint(t *testing.T) {
 		{"enough", HugePageState{Total: 10, Free: 10, PageSize: 2 << 20}, 10, nil},
 		{"none reserved", HugePageState{PageSize: 2 << 20}, 1170, []string{"vm.nr_hugepages=1170", "now 0"}},
 		{"some in use by others", HugePageState{Total: 100, Free: 20, PageSize: 2 << 20}, 50, []string{"vm.nr_hugepages=130", "now 100", "20 free"}},
+		{"a cgroup's limit", HugePageState{Total: 100, Free: 20, PageSize: 2 << 20, Limit: "/sys/fs/cgroup/hugetlb.2MB.max"}, 50, []string{"20 allowed by /sys/fs/cgroup/hugetlb.2MB.max"}},
 		{"1 GiB default", HugePageState{Total: 3, Free: 3, PageSize: 1 << 30}, 4, []string{"default_hugepagesz=2M", "1048576 KiB"}},
 	}
 	for _, tt := range tests {
