@@ -91,7 +91,11 @@ func (m *Manager) takeCache() (cacheMemory, error) {
 	}
 	m.caches++
 	m.mu.Unlock()
-	c, err := m.lib.allocCache()
+	err := m.room("a cache", cacheBytes)
+	var c cacheMemory
+	if err == nil {
+		c, err = m.lib.allocCache()
+	}
 	if err != nil {
 		m.mu.Lock()
 		m.caches--
@@ -232,15 +236,20 @@ func (m *Manager) takeDataset(e *Epoch) {
 	m.plan()
 }
 
-// allocDataset looks at the memory again: since the start others may have taken
-// it, and the kernel would grant the mapping and kill somebody later.
-func (m *Manager) allocDataset() (*dataset, error) {
+// room looks at the memory again before new memory is asked for: since the
+// start others may have taken it, and the kernel would grant the mapping and
+// kill somebody later. Where the memory cannot be read it is tried.
+func (m *Manager) room(what string, bytes uint64) error {
 	mem, err := m.memory()
-	if err != nil {
-		return nil, err
+	if err == nil && mem.Available < bytes && (m.cfg.NoHugePages || mem.HugeFree < bytes) {
+		return fmt.Errorf("randomx: %d MiB are left by %s, %s needs %d", mem.Available>>20, mem.Limit, what, bytes>>20)
 	}
-	if mem.Available < datasetBytes && (m.cfg.NoHugePages || mem.HugeFree < datasetBytes) {
-		return nil, fmt.Errorf("randomx: %d MiB are left by %s, a dataset needs %d", mem.Available>>20, mem.Limit, datasetBytes>>20)
+	return nil
+}
+
+func (m *Manager) allocDataset() (*dataset, error) {
+	if err := m.room("a dataset", datasetBytes); err != nil {
+		return nil, err
 	}
 	d, err := m.lib.allocDataset()
 	if err != nil {

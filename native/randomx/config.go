@@ -120,7 +120,10 @@ type Config struct {
 	// Beside is what else the process will allocate that counts: bytes of each
 	// allocation, made before the first seed is announced, on huge pages while
 	// they last. Like MemoryReserve, it leaves less to datasets.
-	Beside       []uint64
+	Beside []uint64
+	// Idle: no pool's latest algorithm is RandomX. The memory is then planned for
+	// one cache, the self-test's.
+	Idle         bool
 	VMsPerWorker int // 1…8; default DefaultVMsPerWorker
 	// NoHugePages leaves reserved huge pages to others; transparent ones are taken.
 	// (Negative, so that the zero value takes the best there is.)

@@ -34,8 +34,9 @@ type fakeLibrary struct {
 	failCache             error
 	failFill              error
 	failDataset           error
-	log                   *logtest.Handler // if not nil: the manager's, for who asks what was logged
-	began                 chan string      // if not nil: "cache" or "slice" when a fill begins
+	memory                func() (cpu.Memory, error) // nil: plenty
+	log                   *logtest.Handler           // if not nil: the manager's, for who asks what was logged
+	began                 chan string                // if not nil: "cache" or "slice" when a fill begins
 }
 
 const fakeItems = 1000
@@ -223,7 +224,11 @@ func newFake(t *testing.T, cfg Config, lib *fakeLibrary) *Manager {
 		unlocked = logtest.New(t)
 	}
 	cfg.Log = slog.New(unlocked)
-	m, err := newManager(cfg, lib, plenty)
+	memory := lib.memory
+	if memory == nil {
+		memory = plenty
+	}
+	m, err := newManager(cfg, lib, memory)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,11 +68,7 @@ func New(cfg Config) (*Manager, error) {
 }
 
 func newManager(cfg Config, lib library, memory func() (cpu.Memory, error)) (*Manager, error) {
-	mem, err := memory()
-	if err != nil && cfg.Mode == ModeFull {
-		return nil, fmt.Errorf("randomx: %w", err)
-	}
-	datasets, reason, err := planDatasets(cfg.Mode, mem, cfg.MemoryReserve, cfg.Beside, cfg.MaxDatasets, !cfg.NoHugePages)
+	datasets, reason, err := planMemory(&cfg, memory)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +83,38 @@ func newManager(cfg Config, lib library, memory func() (cpu.Memory, error)) (*Ma
 	}
 	go m.build()
 	return m, nil
+}
+
+// planMemory decides the mode and lowers cfg.MaxCaches to what fits.
+func planMemory(cfg *Config, memory func() (cpu.Memory, error)) (datasets int, reason string, err error) {
+	mem, err := memory()
+	if err != nil {
+		if cfg.Mode == ModeFull {
+			return 0, "", fmt.Errorf("randomx: %w", err)
+		}
+		cfg.Log.Warn("the memory cannot be read, so nobody knows whether the RandomX caches fit", "err", err)
+		return 0, "light: " + err.Error(), nil
+	}
+	b := budget{mem: mem, reserve: cfg.MemoryReserve, beside: cfg.Beside, huge: !cfg.NoHugePages}
+	if datasets, reason, err = b.datasets(cfg.Mode, cfg.MaxDatasets); err != nil {
+		return 0, "", err
+	}
+	want := cfg.MaxCaches
+	if cfg.Idle {
+		want = 1
+	}
+	caches, warning, err := b.caches(want, datasets)
+	if err != nil {
+		return 0, "", err
+	}
+	if warning != "" {
+		cfg.Log.Warn(warning)
+	}
+	if !cfg.Idle && caches < want {
+		cfg.MaxCaches = caches
+		reason += fmt.Sprintf("; %d of %d caches fit", caches, want)
+	}
+	return datasets, reason, nil
 }
 
 // Ready tells whether shares of the seed can be verified now.

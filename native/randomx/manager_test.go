@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/assay-pool/assay/native/cpu"
 )
 
 func TestUnknownSeedIsNeverBuilt(t *testing.T) {
@@ -359,46 +357,6 @@ func TestReleasedAndClosed(t *testing.T) {
 	w.Close()
 	if err := hash(); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Worker.Close: %v", err)
-	}
-}
-
-func TestPlanDatasets(t *testing.T) {
-	const gib = 1 << 30
-	arenas := slices.Repeat([]uint64{gib / 4}, 8)
-	tests := []struct {
-		name    string
-		mode    Mode
-		mem     cpu.Memory
-		beside  []uint64
-		huge    bool
-		want    int
-		why     string
-		wantErr string
-	}{
-		{"light", ModeLight, cpu.Memory{Available: 64 * gib}, nil, true, 0, "as configured", ""},
-		{"auto, two fit", ModeAuto, cpu.Memory{Available: 7 * gib}, nil, false, 2, "2 dataset(s)", ""},
-		{"auto, one fits", ModeAuto, cpu.Memory{Available: 5 * gib}, nil, false, 1, "1 dataset(s)", ""},
-		{"auto, none fits", ModeAuto, cpu.Memory{Available: 3 * gib, Limit: "memory.max"}, nil, false, 0, "3072 MiB are available by memory.max", ""},
-		{"huge pages take the dataset", ModeAuto, cpu.Memory{Available: 2 * gib, HugeFree: 3 * gib}, nil, true, 1, "1 dataset(s)", ""},
-		{"huge pages not to be used", ModeAuto, cpu.Memory{Available: 2 * gib, HugeFree: 3 * gib}, nil, false, 0, "light", ""},
-		{"full refused", ModeFull, cpu.Memory{Available: 3 * gib}, nil, false, 0, "", "mode full"},
-		{"full", ModeFull, cpu.Memory{Available: 4 * gib}, nil, false, 1, "1 dataset(s)", ""},
-		{"others leave one", ModeAuto, cpu.Memory{Available: 7 * gib}, arenas, false, 1, "1 dataset(s)", ""},
-		{"others leave none", ModeAuto, cpu.Memory{Available: 5 * gib}, arenas, false, 0, "3072 MiB for all else", ""},
-		{"full refused for others", ModeFull, cpu.Memory{Available: 5 * gib}, arenas, false, 0, "", "mode full"},
-		{"others take the dataset's huge pages", ModeAuto, cpu.Memory{Available: 2 * gib, HugeFree: 3 * gib}, arenas, true, 0, "light", ""},
-		{"huge pages for all", ModeAuto, cpu.Memory{Available: gib, HugeFree: 5 * gib}, arenas, true, 1, "1 dataset(s)", ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			n, why, err := planDatasets(tt.mode, tt.mem, DefaultMemoryReserve, tt.beside, 2, tt.huge)
-			if (err != nil) != (tt.wantErr != "") || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
-				t.Fatalf("error %v, want %q", err, tt.wantErr)
-			}
-			if n != tt.want || !strings.Contains(why, tt.why) {
-				t.Errorf("%d, %q; want %d, %q", n, why, tt.want, tt.why)
-			}
-		})
 	}
 }
 

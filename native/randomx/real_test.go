@@ -351,7 +351,7 @@ func TestCloseDuringRealDatasetBuild(t *testing.T) {
 }
 
 func planText(mem cpu.Memory) string {
-	_, why, _ := planDatasets(ModeAuto, mem, DefaultMemoryReserve, nil, 1, false)
+	_, why, _ := budget{mem, DefaultMemoryReserve, nil, false}.datasets(ModeAuto, 1)
 	return why
 }
 
