@@ -38,7 +38,7 @@ type Config struct {
 	Log         sink.Config // of standard error
 	Probe       bool
 	CPUDisable  []string
-	Pin         bool
+	Pin         string // PinAuto, PinAlways or PinNever
 
 	Verify       verify.Config // Workers 0 = cores − loops
 	RandomX      randomx.Config
@@ -51,6 +51,13 @@ type Config struct {
 
 	Pools []Pool
 }
+
+// The words of --pin.
+const (
+	PinAuto   = "auto"
+	PinAlways = "true"
+	PinNever  = "false"
+)
 
 // Pool is one pool of the node.
 type Pool struct {

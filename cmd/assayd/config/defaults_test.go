@@ -11,6 +11,7 @@ import (
 
 	"github.com/assay-pool/assay/cluster/ledger"
 	"github.com/assay-pool/assay/cluster/store"
+	"github.com/assay-pool/assay/cmd/assayd/sink"
 	"github.com/assay-pool/assay/native/randomx"
 	"github.com/assay-pool/assay/netio/admin"
 	"github.com/assay-pool/assay/netio/daemon"
@@ -58,9 +59,10 @@ func TestDefaults(t *testing.T) {
 		"stop-timeout": {cfg.StopTimeout, DefaultStopTimeout},
 		"log-level":    {cfg.LogLevel, slog.Level(0)},
 		"log-format":   {cfg.LogFormat, "text"},
+		"log-buffer":   {cfg.Log.Buffer, sink.DefaultBuffer},
 		"probe":        {cfg.Probe, false},
 		"cpu-disable":  {len(cfg.CPUDisable), 0},
-		"pin":          {cfg.Pin, true},
+		"pin":          {cfg.Pin, PinAuto},
 
 		"workers":               {cfg.Verify.Workers, zeroVerify.Workers},
 		"loops":                 {cfg.Server.Loops, zeroServer.Loops},

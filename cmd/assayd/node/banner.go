@@ -22,11 +22,7 @@ func (n *Node) banner(out io.Writer, loops, workers int) {
 	for kernel, err := range n.cryptonight.Refused() {
 		line("", "kernel %v refused: %v", kernel, err)
 	}
-	pin := "pinned"
-	if !n.cfg.Pin || pinned(n.cpu.CPUs, workers) == nil {
-		pin = "not pinned"
-	}
-	line("WORKERS", "%d hash threads (%s), %d event loops, %d cores", workers, pin, loops, n.cpu.Cores)
+	line("WORKERS", "%d hash threads (%s), %d event loops, %d cores", workers, n.pinning, loops, n.cpu.Cores)
 }
 
 // cryptoNight is the kernel, and for the pools' algorithms the lanes and memory

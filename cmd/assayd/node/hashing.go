@@ -43,7 +43,7 @@ func (n *Node) startHashing(ctx context.Context, workers int) error {
 	if err := n.calibrate(ctx, workers); err != nil {
 		return err
 	}
-	rx.MaxCaches = n.caches()
+	rx.MaxCaches, rx.Idle = n.caches(), n.noRandomX()
 	rx.Beside = slices.Repeat([]uint64{uint64(n.cryptonight.ArenaBytes(n.expected...))}, workers)
 	rx.CPU, rx.Log, rx.Registerer = n.cpu, n.log, n.registry
 	if n.epochs, err = randomx.New(rx); err != nil {
@@ -62,6 +62,16 @@ func (n *Node) caches() int {
 		return n.cfg.RandomX.MaxCaches
 	}
 	return 3*len(n.cfg.Pools) + 1
+}
+
+// noRandomX tells whether every pool is known to hash something else today.
+func (n *Node) noRandomX() bool {
+	for i := range n.cfg.Pools {
+		if id, err := n.cfg.Pools[i].Pool.Coin.Latest(); err != nil || id.Family() == algo.RandomX {
+			return false
+		}
+	}
+	return true
 }
 
 // calibrate measures how many lanes are best for the CryptoNight algorithms the
@@ -106,9 +116,7 @@ func (n *Node) startWorkers(workers int) error {
 		}
 		return w, nil
 	}
-	if n.cfg.Pin {
-		cfg.CPUs = pinned(n.cpu.CPUs, workers)
-	}
+	cfg.CPUs, n.pinning = pins(n.cfg.Pin, n.cpu, workers)
 	var err error
 	if n.verify, err = verify.New(cfg); err != nil {
 		return fmt.Errorf("hash workers (--workers %d, --cryptonight-width %d, %d MiB of CryptoNight scratchpads each): %w",
@@ -155,18 +163,4 @@ func (n *Node) warnSlow(batches [][]time.Duration, limit time.Duration) {
 				"cryptonight-width", n.cfg.CryptoNight.Width, "algo", a.String(), "batch", slowest.Round(time.Millisecond), "limit", limit)
 		}
 	}
-}
-
-// pinned gives each worker a CPU, from the last one down: the first are where
-// the system's interrupts and our event loops tend to run. With more workers
-// than CPUs none is pinned.
-func pinned(cpus []int, workers int) []int {
-	if workers > len(cpus) {
-		return nil
-	}
-	out := make([]int, workers)
-	for i := range out {
-		out[i] = cpus[len(cpus)-1-i]
-	}
-	return out
 }

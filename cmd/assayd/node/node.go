@@ -37,6 +37,7 @@ type Node struct {
 	expected    []algo.ID // CryptoNight algorithms the pools use today
 	epochs      *randomx.Manager
 	verify      *verify.Pool
+	pinning     string         // how the hash workers are pinned, or why not
 	pads        scratchpads    // of the hash workers, for expected
 	redis       *store.Managed // nil with --redis
 	store       *store.Store
