@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/rueidis"
+
+	"github.com/assay-pool/assay/internal/redact"
 )
 
 // Defaults of Config.
@@ -19,9 +20,9 @@ const (
 	// in microseconds; two seconds tell a hung one from a busy one without
 	// stalling the ledger for long.
 	DefaultCallTimeout = 2 * time.Second
-	// DefaultConnWriteTimeout is when rueidis gives a silent connection up.
-	// It must exceed CallTimeout, or slow calls would cost their connection.
-	DefaultConnWriteTimeout = 3 * time.Second
+	// silentAfter, beyond CallTimeout, is when rueidis gives a silent connection
+	// up: sooner and slow calls would cost their connection.
+	silentAfter = time.Second
 	// DefaultDialTimeout bounds one connection attempt.
 	DefaultDialTimeout = 2 * time.Second
 	// DefaultStartTimeout is how long Open, or StartManaged, waits for a Redis
@@ -37,8 +38,6 @@ const (
 	// sentinelRefresh makes the client look for a new master by itself: one
 	// missed +switch-master would otherwise bind it to the old one for ever.
 	sentinelRefresh = 5 * time.Second
-	// maxPasswordFile bounds what is read from a password file, in bytes.
-	maxPasswordFile = 4096
 	// bufferBytes is the read and the write buffer of each connection; a
 	// ledger batch of a thousand credits fits.
 	bufferBytes = 128 << 10
@@ -63,14 +62,14 @@ type Config struct {
 	SentinelMaster string
 	// Username for ACL users; empty = the default user.
 	Username string
-	// PasswordFile holds the password on its first line; it wins over the URL.
-	PasswordFile string
+	// Password wins over the URL's; empty = none but those (--redis-password-file).
+	Password string
 	// AllowEviction lets the node start on a Redis that may evict keys.
 	AllowEviction bool
 
 	StartTimeout     time.Duration // 0 = DefaultStartTimeout
 	CallTimeout      time.Duration // 0 = DefaultCallTimeout
-	ConnWriteTimeout time.Duration // 0 = DefaultConnWriteTimeout
+	ConnWriteTimeout time.Duration // 0 = CallTimeout and a second
 	DialTimeout      time.Duration // 0 = DefaultDialTimeout
 
 	Log        *slog.Logger          // nil = none
@@ -85,11 +84,19 @@ func (c *Config) setDefaults() {
 	}
 	def(&c.StartTimeout, DefaultStartTimeout)
 	def(&c.CallTimeout, DefaultCallTimeout)
-	def(&c.ConnWriteTimeout, DefaultConnWriteTimeout)
+	def(&c.ConnWriteTimeout, c.CallTimeout+silentAfter)
 	def(&c.DialTimeout, DefaultDialTimeout)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+}
+
+// Check fills in what is zero and refuses what no server could be reached by.
+// Open does the same.
+func (c *Config) Check() error {
+	c.setDefaults()
+	_, err := c.options()
+	return err
 }
 
 // options translates the configuration; the errors name the flag to change.
@@ -123,12 +130,8 @@ func (c *Config) options() (rueidis.ClientOption, error) {
 	if c.Username != "" {
 		opt.Username = c.Username
 	}
-	if c.PasswordFile != "" {
-		pw, err := readPassword(c.PasswordFile)
-		if err != nil {
-			return opt, err
-		}
-		opt.Password = pw
+	if c.Password != "" {
+		opt.Password = c.Password
 	}
 	if c.SentinelMaster != "" {
 		opt.Sentinel.MasterSet = c.SentinelMaster
@@ -157,52 +160,21 @@ func parseURL(raw string) (rueidis.ClientOption, error) {
 	switch u.Scheme {
 	case "redis", "rediss":
 		if u.Hostname() == "" {
-			return rueidis.ClientOption{}, fmt.Errorf("--redis: %s has no host", u.Redacted())
+			return rueidis.ClientOption{}, fmt.Errorf("--redis: %s has no host", redact.Text(raw))
 		}
 	case "unix":
 		if !strings.HasPrefix(u.Path, "/") || u.Host != "" {
-			return rueidis.ClientOption{}, fmt.Errorf("--redis: %s: a unix socket needs an absolute path, unix:///path/to/redis.sock", u.Redacted())
+			return rueidis.ClientOption{}, fmt.Errorf("--redis: %s: a unix socket needs an absolute path, unix:///path/to/redis.sock", redact.Text(raw))
 		}
 		if len(u.Path) > maxSocketPath {
 			return rueidis.ClientOption{}, fmt.Errorf("--redis: socket path %s has %d bytes, the kernel takes %d", u.Path, len(u.Path), maxSocketPath)
 		}
 	default:
-		return rueidis.ClientOption{}, fmt.Errorf("--redis: scheme %q of %s is not redis, rediss or unix", u.Scheme, u.Redacted())
+		return rueidis.ClientOption{}, fmt.Errorf("--redis: the scheme of %s is not redis, rediss or unix", redact.Address(raw))
 	}
 	opt, err := rueidis.ParseURL(raw)
 	if err != nil {
-		return opt, fmt.Errorf("--redis: %s: %w", u.Redacted(), err)
+		return opt, fmt.Errorf("--redis: %s: %w", redact.Text(raw), errors.New(redact.Text(err.Error())))
 	}
 	return opt, nil
-}
-
-// readPassword returns the first line of the file.
-func readPassword(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("--redis-password-file: %w", err)
-	}
-	if len(b) > maxPasswordFile {
-		return "", fmt.Errorf("--redis-password-file: %s has %d bytes, more than %d", path, len(b), maxPasswordFile)
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	line = strings.TrimRight(line, "\r")
-	if line == "" {
-		return "", fmt.Errorf("--redis-password-file: the first line of %s is empty", path)
-	}
-	return line, nil
-}
-
-// redactURL is the URL list as it may be logged.
-func redactURL(list string) string {
-	parts := strings.Split(list, ",")
-	for i, p := range parts {
-		u, err := url.Parse(strings.TrimSpace(p))
-		if err != nil {
-			parts[i] = "(unreadable)"
-			continue
-		}
-		parts[i] = u.Redacted()
-	}
-	return strings.Join(parts, ",")
 }

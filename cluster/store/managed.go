@@ -49,6 +49,28 @@ type ManagedConfig struct {
 	Registerer prometheus.Registerer // nil = none
 }
 
+// Check fills in what is zero, makes Dir and Binary absolute, and refuses what
+// could not be started, by the flag to change. StartManaged does the same.
+func (c *ManagedConfig) Check() (err error) {
+	if c.StartTimeout <= 0 {
+		c.StartTimeout = DefaultStartTimeout
+	}
+	if c.StopTimeout <= 0 {
+		c.StopTimeout = DefaultManagedStop
+	}
+	if c.Binary, err = findServer(c.Binary); err != nil {
+		return err
+	}
+	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
+		return fmt.Errorf("--data-dir: %w", err)
+	}
+	if socket := socketIn(c.Dir); len(socket) > maxSocketPath {
+		return fmt.Errorf("--data-dir: the socket path %s has %d bytes, the kernel takes %d; choose a shorter --data-dir",
+			socket, len(socket), maxSocketPath)
+	}
+	return nil
+}
+
 // Managed is a running private redis-server. It is started again, with
 // back-off, whenever it dies, until Stop.
 type Managed struct {
@@ -73,33 +95,20 @@ type Managed struct {
 // StartManaged starts the server and returns when it answers. Errors name the
 // flag to change.
 func StartManaged(ctx context.Context, cfg ManagedConfig) (*Managed, error) {
-	if cfg.StartTimeout <= 0 {
-		cfg.StartTimeout = DefaultStartTimeout
-	}
-	if cfg.StopTimeout <= 0 {
-		cfg.StopTimeout = DefaultManagedStop
+	if err := cfg.Check(); err != nil {
+		return nil, err
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	binary, err := findServer(cfg.Binary)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := filepath.Abs(cfg.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("--data-dir: %w", err)
-	}
-	m := &Managed{cfg: cfg, dir: dir, binary: binary, stop: make(chan struct{}), done: make(chan struct{}),
+	dir := cfg.Dir
+	m := &Managed{cfg: cfg, dir: dir, binary: cfg.Binary, stop: make(chan struct{}), done: make(chan struct{}),
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_redis_restarts_total",
 			Help: "Times the private redis-server died and was started again."})}
-	if len(m.socket()) > maxSocketPath {
-		return nil, fmt.Errorf("--data-dir: the socket path %s has %d bytes, the kernel takes %d; choose a shorter --data-dir",
-			m.socket(), len(m.socket()), maxSocketPath)
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
+	var err error
 	if m.lock, err = lockDir(dir); err != nil {
 		return nil, err
 	}
@@ -140,7 +149,9 @@ func (m *Managed) prepare(ctx context.Context) error {
 	return nil
 }
 
-func (m *Managed) socket() string   { return filepath.Join(m.dir, "redis.sock") }
+func socketIn(dir string) string { return filepath.Join(dir, "redis.sock") }
+
+func (m *Managed) socket() string   { return socketIn(m.dir) }
 func (m *Managed) confFile() string { return filepath.Join(m.dir, "redis.conf") }
 func (m *Managed) logFile() string  { return filepath.Join(m.dir, "redis.log") }
 

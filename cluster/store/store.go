@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/assay-pool/assay/internal/redact"
 )
 
 // Store is an open connection to Redis, safe for concurrent use.
@@ -37,19 +39,19 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	for {
 		s, err := connect(ctx, cfg, opt, m)
 		if err == nil {
-			cfg.Log.Info("redis is ready", "url", redactURL(cfg.URL), "version", s.server.Version, "mode", s.server.Mode)
+			cfg.Log.Info("redis is ready", "url", redact.Address(cfg.URL), "version", s.server.Version, "mode", s.server.Mode)
 			return s, nil
 		}
 		if permanent(err) {
 			m.unregister(cfg.Registerer)
 			return nil, err
 		}
-		cfg.Log.Warn("redis is not ready, trying again", "url", redactURL(cfg.URL), "in", wait, "error", err)
+		cfg.Log.Warn("redis is not ready, trying again", "url", redact.Address(cfg.URL), "in", wait, "error", err)
 		select {
 		case <-ctx.Done():
 			m.unregister(cfg.Registerer)
 			return nil, fmt.Errorf("redis at %s (--redis) not ready within %s (--redis-start-timeout): %w",
-				redactURL(cfg.URL), cfg.StartTimeout, err)
+				redact.Address(cfg.URL), cfg.StartTimeout, err)
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, startRetryMax)
@@ -97,16 +99,16 @@ func explain(cfg Config, err error) error {
 	switch {
 	case strings.HasPrefix(text, "WRONGPASS"), strings.Contains(text, "invalid password"),
 		strings.Contains(text, "invalid username-password"):
-		return refusal{fmt.Errorf("redis at %s refused the password; check --redis-password-file (now %q) and --redis-user (now %q): %w",
-			redactURL(cfg.URL), cfg.PasswordFile, cfg.Username, err)}
+		return refusal{fmt.Errorf("redis at %s refused the password; check --redis-password-file and --redis-user (now %q): %w",
+			redact.Address(cfg.URL), cfg.Username, err)}
 	case strings.HasPrefix(text, "NOAUTH"):
-		return refusal{fmt.Errorf("redis at %s wants a password; give it by --redis-password-file: %w", redactURL(cfg.URL), err)}
+		return refusal{fmt.Errorf("redis at %s wants a password; give it by --redis-password-file: %w", redact.Address(cfg.URL), err)}
 	case strings.Contains(text, "without any password configured"):
-		return refusal{fmt.Errorf("redis at %s has no password set, but --redis-password-file (now %q) or the URL gives one: %w",
-			redactURL(cfg.URL), cfg.PasswordFile, err)}
+		return refusal{fmt.Errorf("redis at %s has no password set, but --redis-password-file or the URL gives one: %w",
+			redact.Address(cfg.URL), err)}
 	case strings.HasPrefix(text, "NOPERM"):
 		return refusal{fmt.Errorf("redis at %s: the user (--redis-user, now %q) may not run a needed command: %w",
-			redactURL(cfg.URL), cfg.Username, err)}
+			redact.Address(cfg.URL), cfg.Username, err)}
 	}
 	return err
 }

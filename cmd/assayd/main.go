@@ -15,6 +15,7 @@ import (
 	"github.com/assay-pool/assay/cmd/assayd/config"
 	"github.com/assay-pool/assay/cmd/assayd/node"
 	"github.com/assay-pool/assay/cmd/assayd/sink"
+	"github.com/assay-pool/assay/internal/redact"
 	"github.com/assay-pool/assay/netio/admin"
 )
 
@@ -35,7 +36,7 @@ func run() int {
 	}
 	if cfg.Probe {
 		if err := admin.Probe(context.Background(), cfg.Admin.Listen); err != nil {
-			fmt.Fprintln(os.Stderr, "assayd:", err)
+			fmt.Fprintln(os.Stderr, "assayd:", redact.Text(err.Error()))
 			return 1
 		}
 		return 0
@@ -60,7 +61,7 @@ func serve(cfg *config.Config) int {
 	ctx, stop := watchSignals(log, errs)
 	defer stop()
 	if err := node.Run(ctx, cfg, log, banner, dropped("log", errs), dropped("banner", banner)); err != nil {
-		fmt.Fprintln(errs, "assayd:", err)
+		fmt.Fprintln(errs, "assayd:", redact.Text(err.Error()))
 		return 1
 	}
 	return 0
@@ -68,7 +69,7 @@ func serve(cfg *config.Config) int {
 
 // logger writes to standard error; standard output has the banner only.
 func logger(cfg *config.Config, out io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	options := &slog.HandlerOptions{Level: cfg.LogLevel, ReplaceAttr: redact.Attr}
 	if cfg.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(out, options))
 	}

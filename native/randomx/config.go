@@ -133,6 +133,12 @@ type Config struct {
 	Registerer  prometheus.Registerer
 }
 
+// Check refuses a Config that New would refuse, whatever the machine.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
+}
+
 // withDefaults fills zero fields and refuses impossible ones.
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.BuildThreads, DefaultBuildThreads)
@@ -150,9 +156,9 @@ func (c Config) withDefaults() (Config, error) {
 		v, low, high int
 	}{
 		{"mode", int(c.Mode), 0, int(ModeFull)},
-		{"build threads", c.BuildThreads, 1, maxThreads},
+		{"build threads (--randomx-build-threads)", c.BuildThreads, 1, maxThreads},
 		{"build nice value", c.BuildNice, 1, 19},
-		{"caches", c.MaxCaches, 2, 1024},
+		{"caches (--randomx-caches)", c.MaxCaches, 2, 1024},
 		{"datasets", c.MaxDatasets, 1, 2},
 		{"VMs per worker", c.VMsPerWorker, 1, maxVMs},
 	} {

@@ -10,12 +10,15 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/assay-pool/assay/internal/redact"
 )
 
 // DefaultListen is where the server listens unless told otherwise: loopback, since it has no
@@ -64,8 +67,8 @@ type Server struct {
 
 // New checks the configuration and opens the port.
 func New(cfg Config) (*Server, error) {
-	if cfg.Listen == "" {
-		cfg.Listen = DefaultListen
+	if err := cfg.Check(); err != nil {
+		return nil, err
 	}
 	if cfg.Gatherer == nil {
 		return nil, errors.New("admin server: no metrics gatherer")
@@ -73,12 +76,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := checkListen(cfg.Listen, cfg.AllowRemote); err != nil {
-		return nil, err
-	}
 	l, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("admin server: %w", err)
+		return nil, fmt.Errorf("--admin-listen %s: %w", cfg.Listen, err)
 	}
 	s := &Server{cfg: cfg, l: l}
 	s.srv = &http.Server{
@@ -90,18 +90,26 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-func checkListen(listen string, remote bool) error {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return fmt.Errorf("admin listen address %q: want host:port: %w", listen, err)
+// Check fills in what is zero and refuses an address that cannot be served, by
+// the flag to change. New does the same.
+func (c *Config) Check() error {
+	if c.Listen == "" {
+		c.Listen = DefaultListen
 	}
-	if remote || host == "localhost" {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("--admin-listen %s: want HOST:PORT: %w", c.Listen, err)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("--admin-listen %s: %w", c.Listen, err)
+	}
+	if c.AllowRemote || host == "localhost" {
 		return nil
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("admin listen address %q is not loopback: metrics and profiles would be open to the network (allow it explicitly if that is wanted)", listen)
+	return fmt.Errorf("--admin-listen %s is not loopback: metrics and profiles would be open to the network; listen on 127.0.0.1, or give --admin-public if that is wanted", c.Listen)
 }
 
 // Addr is the address it listens on.
@@ -136,7 +144,10 @@ func (s *Server) routes() *http.ServeMux {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/cmdline", func(w http.ResponseWriter, _ *http.Request) {
+		// Not pprof's own: a command line may hold passwords.
+		text(w, strings.Join(redact.Args(os.Args), "\x00"))
+	})
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
@@ -166,7 +177,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	for _, c := range s.cfg.Ready {
 		l := checkLine{Check: c.Name, OK: true}
 		if err := c.Func(); err != nil {
-			l.OK, l.Reason, code = false, err.Error(), http.StatusServiceUnavailable
+			l.OK, l.Reason, code = false, redact.Text(err.Error()), http.StatusServiceUnavailable
 		}
 		lines = append(lines, l)
 	}

@@ -139,7 +139,7 @@ func TestListen(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	for addr, want := range map[string]string{
 		"0.0.0.0:0": "not loopback", ":0": "not loopback", "192.0.2.1:0": "not loopback", "example.com:0": "not loopback",
-		"127.0.0.1": "want host:port", "127.0.0.1:0": "", "127.3.2.1:0": "", "localhost:0": "",
+		"127.0.0.1": "want HOST:PORT", "127.0.0.1:0": "", "127.3.2.1:0": "", "localhost:0": "",
 	} {
 		s, err := admin.New(admin.Config{Listen: addr, Gatherer: reg})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

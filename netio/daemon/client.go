@@ -39,22 +39,16 @@ type Client struct {
 
 // New checks the configuration. It makes no call yet.
 func New(cfg Config) (*Client, error) {
-	cfg.setDefaults()
-	if err := cfg.check(); err != nil {
-		return nil, fmt.Errorf("daemon client of pool %s: %w", cfg.Pool, err)
+	if err := cfg.Check(); err != nil {
+		return nil, err
 	}
 	c := &Client{cfg: cfg, changed: make(chan struct{}, 1), inFlight: make(chan struct{}, maxSubmits)}
 	c.lingerCx, c.lingerGo = context.WithCancel(context.Background())
-	names := make(map[string]bool)
 	for _, e := range cfg.Daemons {
 		call, err := newCaller(e, cfg.MaxResponse)
 		if err != nil {
 			return nil, err
 		}
-		if names[call.name] {
-			return nil, fmt.Errorf("daemon %s is given twice", call.name)
-		}
-		names[call.name] = true
 		zmq, err := e.zmqAddr()
 		if err != nil {
 			return nil, err

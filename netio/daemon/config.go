@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assay-pool/assay/internal/redact"
 )
 
 // Endpoint is one coin daemon.
@@ -177,7 +181,66 @@ func (c *Config) setDefaults() {
 	}
 }
 
-func (c *Config) check() error {
+// Check fills in what is zero and refuses what cannot be followed. New does the
+// same.
+func (c *Config) Check() error {
+	c.setDefaults()
+	if err := c.checkLimits(); err != nil {
+		return err
+	}
+	urls := make(map[string]string)
+	for _, e := range c.Daemons {
+		if err := e.Check(); err != nil {
+			return fmt.Errorf("--daemon %w", err)
+		}
+		u, _ := e.rpcURL() // checked
+		at := authority(u)
+		if other, twice := urls[at]; twice {
+			return fmt.Errorf("--daemon %s is given twice (as %s): remove one of the two", e.URL, other)
+		}
+		urls[at] = e.URL
+	}
+	return nil
+}
+
+// Check refuses what cannot be called.
+func (e Endpoint) Check() error {
+	u, err := e.rpcURL()
+	if err != nil {
+		return err
+	}
+	if e.Trust != nil && u.Scheme != "https" {
+		return fmt.Errorf("%s: ca and fingerprint are for https://HOST:PORT; by http nothing is checked", e.URL)
+	}
+	if _, err := e.zmqAddr(); err != nil {
+		return err
+	}
+	if e.Login == "" {
+		return nil
+	}
+	if _, _, err := splitLogin(e.Login); err != nil {
+		return fmt.Errorf("%s: --daemon-login-file: %w", e.URL, err)
+	}
+	return nil
+}
+
+// authority is what two URLs of one daemon have in common, however they are
+// written: http://LocalHost and http://127.0.0.1:80/ are one.
+func authority(u *url.URL) string {
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.Unmap().String()
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func (c *Config) checkLimits() error {
 	if n := len(c.Daemons); n == 0 || n > maxDaemons {
 		return fmt.Errorf("daemons: %d given, want 1 to %d", n, maxDaemons)
 	}
@@ -213,16 +276,11 @@ func (c *Config) check() error {
 // metrics and status.
 func (e Endpoint) rpcURL() (*url.URL, error) {
 	u, err := url.Parse(e.URL)
-	if err != nil {
-		return nil, fmt.Errorf("daemon address %q: %w", e.URL, err)
-	}
 	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("daemon address %q: want http://host:port or https://host:port", e.URL)
-	case u.Host == "":
-		return nil, fmt.Errorf("daemon address %q: no host", e.URL)
-	case u.User != nil:
-		return nil, errors.New("daemon address: give the login by a file, not in the URL")
+	case strings.Contains(e.URL, "@"):
+		return nil, fmt.Errorf("%s: a password in the URL is seen by every user of the machine; use --daemon-login-file", redact.Address(e.URL))
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return nil, fmt.Errorf("%s: want http://HOST:PORT or https://HOST:PORT", redact.Address(e.URL))
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/json_rpc"
@@ -237,10 +295,10 @@ func (e Endpoint) zmqAddr() (string, error) {
 	}
 	u, err := url.Parse(e.ZMQ)
 	if err != nil {
-		return "", fmt.Errorf("daemon ZMQ address %q: %w", e.ZMQ, err)
+		return "", fmt.Errorf("%s: zmq is %q: %w", e.URL, e.ZMQ, err)
 	}
 	if u.Scheme != "tcp" || u.Port() == "" || strings.Trim(u.Path, "/") != "" {
-		return "", fmt.Errorf("daemon ZMQ address %q: want tcp://host:port", e.ZMQ)
+		return "", fmt.Errorf("%s: zmq is %q; want tcp://HOST:PORT, the daemon's --zmq-pub", e.URL, e.ZMQ)
 	}
 	return u.Host, nil
 }

@@ -71,7 +71,7 @@ func (s *Server) releaseClaims() {
 func (s *Server) listenAddrs() []string {
 	addrs := make([]string, len(s.ports))
 	for i, p := range s.ports {
-		host, _, _ := net.SplitHostPort(p.Addr) // checked by Port.setDefaults
+		host, _, _ := net.SplitHostPort(p.Addr) // checked by Port.Check
 		addrs[i] = "tcp://" + net.JoinHostPort(host, strconv.Itoa(int(p.addr.Port())))
 	}
 	return addrs

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -107,8 +108,9 @@ func orDefault[T int | uint64 | time.Duration](v *T, d T) {
 	}
 }
 
-// setDefaults fills in what is zero and refuses what makes no sense.
-func (c *Config) setDefaults() error {
+// Check fills in what is zero and refuses what cannot be served here, by the
+// flag to change. New does the same; before that a Port needs no Pool yet.
+func (c *Config) Check() error {
 	orDefault(&c.Loops, DefaultLoops)
 	orDefault(&c.MaxLine, DefaultMaxLine)
 	orDefault(&c.MaxFaults, DefaultMaxFaults)
@@ -145,44 +147,77 @@ func (c *Config) setDefaults() error {
 		return fmt.Errorf("server: max line is %d bytes, it must be from 512 to %d", c.MaxLine, maxLineCap)
 	}
 	if len(c.Ports) == 0 {
-		return errors.New("server: no ports to listen on")
+		return errors.New("--listen is missing: where miners connect")
 	}
-	seen := make(map[string]bool)
 	for i := range c.Ports {
 		p := &c.Ports[i]
-		if err := p.setDefaults(); err != nil {
-			return fmt.Errorf("server: port %s: %w", p.Addr, err)
+		if err := p.Check(); err != nil {
+			return fmt.Errorf("--listen %s: %w", p.Addr, err)
 		}
-		if _, number, _ := net.SplitHostPort(p.Addr); number != "0" && seen[p.Addr] {
-			return fmt.Errorf("server: port %s is listed twice", p.Addr)
+		for _, other := range c.Ports[:i] {
+			if Conflict(p.Addr, other.Addr) {
+				return fmt.Errorf("--listen %s: the port is taken by --listen %s", p.Addr, other.Addr)
+			}
 		}
-		seen[p.Addr] = true
 	}
-	return nil
+	var err error
+	c.MaxConns, err = limitConns(c.MaxConns)
+	return err
 }
 
-func (p *Port) setDefaults() error {
+// Check fills in what is zero and refuses what makes no sense, but for Pool.
+func (p *Port) Check() error {
 	host, number, err := net.SplitHostPort(p.Addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("want HOST:PORT: %w", err)
+	}
+	if host != "" && host != "localhost" && net.ParseIP(host) == nil {
+		return fmt.Errorf("host %q is not an IP address", host)
 	}
 	n, err := strconv.ParseUint(number, 10, 16)
 	if err != nil {
-		return fmt.Errorf("%q is no port number", number)
+		return fmt.Errorf("port %q is not a number from 0 to 65535", number)
 	}
 	p.Addr = net.JoinHostPort(host, strconv.FormatUint(n, 10))
-	if p.Pool == nil {
-		return errors.New("no pool")
+	if p.StartDifficulty == 0 {
+		orDefault(&p.MinDifficulty, DefaultMinDifficulty)
+		orDefault(&p.MaxDifficulty, DefaultMaxDifficulty)
+		p.StartDifficulty = min(max(DefaultStartDifficulty, p.MinDifficulty), p.MaxDifficulty)
 	}
-	orDefault(&p.StartDifficulty, DefaultStartDifficulty)
-	if p.MinDifficulty == 0 {
-		p.MinDifficulty = min(DefaultMinDifficulty, p.StartDifficulty)
-	}
-	if p.MaxDifficulty == 0 {
-		p.MaxDifficulty = max(DefaultMaxDifficulty, p.StartDifficulty)
-	}
-	if p.MinDifficulty > p.StartDifficulty || p.StartDifficulty > p.MaxDifficulty || p.MaxDifficulty == math.MaxUint64 {
-		return fmt.Errorf("start difficulty %d must be from the minimum %d to the maximum %d", p.StartDifficulty, p.MinDifficulty, p.MaxDifficulty)
+	orDefault(&p.MinDifficulty, min(DefaultMinDifficulty, p.StartDifficulty))
+	orDefault(&p.MaxDifficulty, max(DefaultMaxDifficulty, p.StartDifficulty))
+	switch {
+	case p.MinDifficulty > p.MaxDifficulty:
+		return fmt.Errorf("min %d is above max %d (--vardiff-min, --vardiff-max)", p.MinDifficulty, p.MaxDifficulty)
+	case p.StartDifficulty < p.MinDifficulty, p.StartDifficulty > p.MaxDifficulty:
+		return fmt.Errorf("diff %d is outside min %d and max %d (--vardiff-min, --vardiff-max)", p.StartDifficulty, p.MinDifficulty, p.MaxDifficulty)
+	case p.MaxDifficulty > math.MaxInt64:
+		return fmt.Errorf("max %d does not fit the ledger's sums of 63 bits (--vardiff-max)", p.MaxDifficulty)
 	}
 	return p.Vardiff.setDefaults()
+}
+
+// Conflict tells whether two ports cannot both be listened on, as gnet takes
+// their hosts: "" is every address of both families, 0.0.0.0 and [::] are every
+// address of their own.
+func Conflict(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	if hostA == "" || hostB == "" {
+		return true
+	}
+	ipA, ipB := listenIP(hostA), listenIP(hostB)
+	return ipA.Is4() == ipB.Is4() && (ipA == ipB || ipA.IsUnspecified() || ipB.IsUnspecified())
+}
+
+// listenIP is the address a checked host stands for.
+func listenIP(host string) netip.Addr {
+	if host == "localhost" {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	ip, _ := netip.ParseAddr(host)
+	return ip.Unmap()
 }

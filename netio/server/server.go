@@ -55,12 +55,13 @@ type Server struct {
 // and subscribes to the pools. Nothing listens before Start.
 func New(cfg Config) (*Server, error) {
 	cfg.Ports = slices.Clone(cfg.Ports)
-	if err := cfg.setDefaults(); err != nil {
+	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	var err error
-	if cfg.MaxConns, err = limitConns(cfg.MaxConns); err != nil {
-		return nil, fmt.Errorf("server: %w", err)
+	for _, p := range cfg.Ports {
+		if p.Pool == nil {
+			return nil, fmt.Errorf("server: port %s has no pool", p.Addr)
+		}
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), engineAt: &engineLog{log: cfg.Log},

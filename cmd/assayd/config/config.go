@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -94,8 +95,12 @@ func newSet(version string) (set *options.Set, cfg *Config) {
 			errs = append(errs, p.Config.resolve()...)
 			cfg.Pools = append(cfg.Pools, p.Config.Pool)
 		}
+		// One flag, two that need it.
+		cfg.CryptoNight.NoHugePages = cfg.RandomX.NoHugePages
+		cfg.PrivateRedis.Dir = filepath.Join(cfg.DataDir, "redis")
+		cfg.PrivateRedis.StartTimeout = cfg.Redis.StartTimeout
 		if len(errs) == 0 {
-			errs = append(errs, checkPools(cfg.Pools)...)
+			errs = append(errs, cfg.checkPools()...)
 		}
 		return append(errs, cfg.check()...)
 	})

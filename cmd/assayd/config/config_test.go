@@ -111,6 +111,33 @@ vardiff-target = 5s
 	}
 }
 
+// secret is a file with a text that no output may have.
+func secret(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestFolder: a check leaves no folder behind, nor takes one away.
+func TestFolder(t *testing.T) {
+	dir := t.TempDir()
+	for _, sub := range []string{".", "a", "a/b/c"} {
+		path := filepath.Join(dir, sub)
+		if err := checkFolder(path); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "a")); err == nil {
+			t.Errorf("the check of %s has made a folder", path)
+		}
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestOperatorErrors: each text names the flag and says what to do.
 func TestOperatorErrors(t *testing.T) {
 	tests := []struct {
@@ -125,8 +152,8 @@ func TestOperatorErrors(t *testing.T) {
 		{"unknown algorithm", []string{"--algo", "cn/9", "--wallet", wallet}, []string{"--algo", "cn/9", "cn/r"}},
 		{"a coin that cannot be served", []string{"--coin", "aeon", "--wallet", wallet}, []string{"--coin aeon", "not implemented"}},
 		{"daemon without a scheme", []string{"--wallet", wallet, "--daemon", "127.0.0.1:18081"}, []string{"--daemon 127.0.0.1:18081", "http"}},
-		{"daemon with a password", []string{"--wallet", wallet, "--daemon", "http://u:p@h:1"}, []string{"--daemon-login-file"}},
-		{"daemon option", []string{"--wallet", wallet, "--daemon", "http://h:1,zqm=tcp://h:2"}, []string{"zqm", "known are zmq, ca and fingerprint"}},
+		{"daemon with a password", []string{"--wallet", wallet, "--daemon", "http://u:geheim@h:1"}, []string{"--daemon-login-file"}},
+		{"daemon option", []string{"--wallet", wallet, "--daemon", "http://h:1,zqm=tcp://u:geheim@h:2"}, []string{"zqm", "known are zmq, ca and fingerprint"}},
 		{"daemon ca by http", []string{"--wallet", wallet, "--daemon", "http://h:1,fingerprint=" + strings.Repeat("ab", 32)}, []string{"by http nothing is checked"}},
 		{"daemon fingerprint", []string{"--wallet", wallet, "--daemon", "https://h:1,fingerprint=abc"}, []string{"64 hex digits"}},
 		{"daemon ca", []string{"--wallet", wallet, "--daemon", "https://h:1,ca=/nonexistent"}, []string{"--daemon", "ca: open /nonexistent"}},
@@ -139,10 +166,31 @@ func TestOperatorErrors(t *testing.T) {
 		{"difficulty overflow", []string{"--wallet", wallet, "--listen", ":1,diff=99999999999G"}, []string{"64 bits"}},
 		{"start outside bounds", []string{"--wallet", wallet, "--listen", ":1,diff=10,min=20"}, []string{"outside min 20"}},
 		{"bounds crossed", []string{"--wallet", wallet, "--listen", ":1,min=20,max=10"}, []string{"min 20 is above max 10"}},
-		{"one port twice", []string{"--wallet", wallet, "--listen", ":1", "--listen", ":1"}, []string{"--listen :1 is taken"}},
+		{"one port twice", []string{"--wallet", wallet, "--listen", ":1", "--listen", ":1"}, []string{"--listen :1: the port is taken by --listen :1"}},
 		{"vardiff crossed", []string{"--wallet", wallet, "--vardiff-min", "5M", "--vardiff-max", "4M"}, []string{"--vardiff-min", "--vardiff-max"}},
 		{"ages crossed", []string{"--wallet", wallet, "--template-max-age", "30s"}, []string{"--template-max-age", "--template-renew"}},
-		{"password without redis", []string{"--wallet", wallet, "--redis-password-file", "/x"}, []string{"--redis"}},
+		{"password without redis", []string{"--wallet", wallet, "--redis-password-file", secret(t, "geheim")}, []string{"--redis is empty"}},
+		{"sentinel without redis", []string{"--wallet", wallet, "--redis-sentinel-master", "m"}, []string{"--redis names no sentinels"}},
+		{"unreadable redis", []string{"--wallet", wallet, "--redis", "redis://u:geheim@h:port"}, []string{"--redis: not a URL"}},
+		{"unreadable second redis", []string{"--wallet", wallet, "--redis", "redis://h,h2:geheim@x:1"}, []string{"--redis"}},
+		{"redis of another kind", []string{"--wallet", wallet, "--redis", "http://u:geheim@h"}, []string{"--redis", "rediss or unix"}},
+		{"redis password missing", []string{"--wallet", wallet, "--redis", "redis://h", "--redis-password-file", "/nonexistent"}, []string{"--redis-password-file"}},
+		{"daemon login missing", []string{"--wallet", wallet, "--daemon-login-file", "/nonexistent"}, []string{"--daemon-login-file"}},
+		{"daemon login no login", []string{"--wallet", wallet, "--daemon-login-file", secret(t, "geheim")}, []string{"--daemon-login-file", "user:password"}},
+		{"one daemon twice", []string{"--wallet", wallet, "--daemon", "http://127.0.0.1:1", "--daemon", "http://localhost:1/"}, []string{"--daemon http://localhost:1/ is given twice"}},
+		{"daemon with a login and no scheme", []string{"--wallet", wallet, "--daemon", "u:geheim@h:1"}, []string{"--daemon-login-file"}},
+		{"daemon option with a login", []string{"--wallet", wallet, "--daemon", "http://h:1,u:geheim@h:2"}, []string{"known are zmq"}},
+		{"port inside a wildcard", []string{"--wallet", wallet, "--listen", "127.0.0.1:1", "--listen", ":1"}, []string{"--listen :1: the port is taken by --listen 127.0.0.1:1"}},
+		{"port of the admin", []string{"--wallet", wallet, "--listen", ":9180"}, []string{"--listen :9180: the port is taken by --admin-listen 127.0.0.1:9180"}},
+		{"admin for all", []string{"--wallet", wallet, "--admin-listen", "0.0.0.0:1"}, []string{"--admin-listen 0.0.0.0:1", "--admin-public"}},
+		{"admin without a port", []string{"--wallet", wallet, "--admin-listen", "127.0.0.1"}, []string{"--admin-listen 127.0.0.1: want HOST:PORT"}},
+		{"more connections than files", []string{"--wallet", wallet, "--max-conns", "10000000"}, []string{"--max-conns is 10000000", "ulimit -n"}},
+		{"one cache", []string{"--wallet", wallet, "--randomx-caches", "1"}, []string{"--randomx-caches", "2…1024"}},
+		{"no such feature", []string{"--wallet", wallet, "--cpu-disable", "aes,warp"}, []string{"--cpu-disable", "warp"}},
+		{"no such redis-server", []string{"--wallet", wallet, "--redis-server", "/nonexistent"}, []string{"--redis-server /nonexistent"}},
+		{"long folder", []string{"--wallet", wallet, "--data-dir", "/tmp/" + strings.Repeat("x", 100)}, []string{"--data-dir", "107"}},
+		{"folder that cannot be", []string{"--wallet", wallet, "--data-dir", "/proc/nothing/here"}, []string{"--data-dir /proc/nothing/here"}},
+		{"folder that is a file", []string{"--wallet", wallet, "--data-dir", secret(t, "x") + "/y"}, []string{"--data-dir", "not a directory"}},
 		{"unknown flag", []string{"--wallet", wallet, "--worker", "3"}, []string{"worker"}},
 	}
 	for _, tt := range tests {
@@ -155,6 +203,9 @@ func TestOperatorErrors(t *testing.T) {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("error %q does not say %q", err, want)
 				}
+			}
+			if strings.Contains(err.Error(), "geheim") {
+				t.Errorf("error %q tells a password", err)
 			}
 		})
 	}

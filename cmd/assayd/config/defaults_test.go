@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ func printed(t *testing.T, args ...string) (text string, names []string) {
 
 // TestDefaults: a knob exists once. Every flag's default is the constant of the
 // package whose Config it sets, or that Config's zero where zero has a meaning
-// of its own; --print-config shows what is in force.
+// of its own, and the zero Config means the same.
 func TestDefaults(t *testing.T) {
 	cfg, err := parse(t, "--wallet", wallet)
 	if err != nil {
@@ -90,7 +91,7 @@ func TestDefaults(t *testing.T) {
 		"redis":                 {cfg.Redis.URL, zeroStore.URL},
 		"redis-sentinel-master": {cfg.Redis.SentinelMaster, zeroStore.SentinelMaster},
 		"redis-user":            {cfg.Redis.Username, zeroStore.Username},
-		"redis-password-file":   {cfg.Redis.PasswordFile, zeroStore.PasswordFile},
+		"redis-password-file":   {cfg.Redis.Password, zeroStore.Password},
 		"redis-allow-eviction":  {cfg.Redis.AllowEviction, zeroStore.AllowEviction},
 		"redis-server":          {cfg.PrivateRedis.Binary, store.DefaultBinary},
 		"redis-start-timeout":   {cfg.Redis.StartTimeout, store.DefaultStartTimeout},
@@ -128,7 +129,7 @@ func TestDefaults(t *testing.T) {
 		"vardiff-variance": {p.Port.Vardiff.Variance, float64(server.DefaultVardiffVariance)},
 		"vardiff-max-jump": {p.Port.Vardiff.MaxJump, float64(server.DefaultVardiffMaxJump)},
 	}
-	text, names := printed(t, "--wallet", wallet)
+	_, names := printed(t, "--wallet", wallet)
 	for _, name := range names {
 		pair, known := flags[name]
 		delete(flags, name)
@@ -142,7 +143,46 @@ func TestDefaults(t *testing.T) {
 	for name := range flags {
 		t.Errorf("there is no flag --%s", name)
 	}
-	// What is printed is what is in force: read again, it gives the same.
+	// Whoever leaves a Config empty gets the same as whoever leaves the flags out.
+	at := []daemon.Endpoint{{URL: "http://h:1"}}
+	ports := []server.Port{{Addr: ":1"}}
+	port := p.Port
+	port.Addr = ":1"
+	for _, c := range []struct {
+		flags, zero interface{ Check() error }
+	}{
+		{&cfg.Server, &server.Config{Ports: ports}},
+		{&port, &server.Port{Addr: ":1"}},
+		{&cfg.Admin, &admin.Config{}},
+		{&cfg.Redis, &store.Config{}},
+		{&cfg.PrivateRedis, &store.ManagedConfig{Dir: cfg.PrivateRedis.Dir}},
+		{&p.Daemon, &daemon.Config{Daemons: at, Wallet: wallet, ReserveSize: p.Daemon.ReserveSize}},
+	} {
+		switch flags := c.flags.(type) {
+		case *server.Config:
+			flags.Ports = ports
+		case *store.Config:
+			flags.URL, c.zero.(*store.Config).URL = "redis://h", "redis://h"
+		case *daemon.Config:
+			flags.Daemons = at
+		}
+		if err := errors.Join(c.flags.Check(), c.zero.Check()); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(c.flags, c.zero) {
+			t.Errorf("without flags %T is\n%+v, its zero means\n%+v", c.zero, c.flags, c.zero)
+		}
+	}
+}
+
+// TestPrintedIsInForce: --print-config shows what a node would run with: read
+// again, it gives the same.
+func TestPrintedIsInForce(t *testing.T) {
+	cfg, err := parse(t, "--wallet", wallet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := printed(t, "--wallet", wallet)
 	file := filepath.Join(t.TempDir(), "printed.conf")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -4,29 +4,25 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
-	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/assay-pool/assay/cmd/internal/options"
+	"github.com/assay-pool/assay/internal/redact"
 	"github.com/assay-pool/assay/netio/daemon"
 	"github.com/assay-pool/assay/netio/server"
 )
 
-// parseDaemon reads URL[,zmq=tcp://HOST:PORT][,ca=FILE][,fingerprint=SHA256]….
+// parseDaemon reads URL[,zmq=tcp://HOST:PORT][,ca=FILE][,fingerprint=SHA256]…;
+// what they are worth together is for the endpoint's own Check. Errors begin
+// with the URL.
 func parseDaemon(text string) (daemon.Endpoint, error) {
 	address, rest, more := strings.Cut(text, ",")
-	u, err := url.Parse(address)
-	switch {
-	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return daemon.Endpoint{}, errors.New("want http://HOST:PORT or https://HOST:PORT")
-	case u.User != nil:
-		return daemon.Endpoint{}, errors.New("a password in the URL is seen by every user of the machine; use --daemon-login-file")
-	}
 	d := daemon.Endpoint{URL: address}
 	if !more {
 		return d, nil
+	}
+	fail := func(format string, args ...any) (daemon.Endpoint, error) {
+		return d, fmt.Errorf("%s: "+format, append([]any{redact.Address(address)}, args...)...)
 	}
 	var ca string
 	var fingerprints []string
@@ -34,29 +30,27 @@ func parseDaemon(text string) (daemon.Endpoint, error) {
 		name, value, _ := strings.Cut(option, "=")
 		switch name {
 		case "zmq":
-			z, err := url.Parse(value)
-			if err != nil || z.Scheme != "tcp" || z.Port() == "" {
-				return daemon.Endpoint{}, fmt.Errorf("zmq is %q; want tcp://HOST:PORT, the daemon's --zmq-pub", value)
+			if d.ZMQ = value; value == "" {
+				return fail("zmq names no address; want tcp://HOST:PORT")
 			}
-			d.ZMQ = value
 		case "ca":
 			if ca = value; ca == "" {
-				return daemon.Endpoint{}, errors.New("ca names no file")
+				return fail("ca names no file")
 			}
 		case "fingerprint":
 			fingerprints = append(fingerprints, value)
 		default:
-			return daemon.Endpoint{}, fmt.Errorf("unknown option %q; known are zmq, ca and fingerprint", option)
+			return fail("unknown option %q; known are zmq, ca and fingerprint", redact.Address(option))
 		}
 	}
 	if ca == "" && len(fingerprints) == 0 {
 		return d, nil
 	}
-	if u.Scheme != "https" {
-		return daemon.Endpoint{}, errors.New("ca and fingerprint are for https://HOST:PORT; by http nothing is checked")
+	var err error
+	if d.Trust, err = daemon.NewTrust(ca, fingerprints); err != nil {
+		return fail("%w", err)
 	}
-	d.Trust, err = daemon.NewTrust(ca, fingerprints)
-	return d, err
+	return d, nil
 }
 
 // parsePort reads HOST:PORT[,diff=N][,min=N][,max=N][,desc=TEXT][,hidden].
@@ -64,9 +58,6 @@ func parseDaemon(text string) (daemon.Endpoint, error) {
 func parsePort(text string, l server.Port) (server.Port, error) {
 	parts := strings.Split(text, ",")
 	l.Addr = parts[0]
-	if err := checkAddr(l.Addr); err != nil {
-		return server.Port{}, err
-	}
 	for _, option := range parts[1:] {
 		name, value, has := strings.Cut(option, "=")
 		var err error
@@ -85,33 +76,10 @@ func parsePort(text string, l server.Port) (server.Port, error) {
 			err = errors.New("unknown; known are diff=N, min=N, max=N, desc=TEXT and hidden")
 		}
 		if err != nil {
-			return server.Port{}, fmt.Errorf("option %q: %w", option, err)
+			return l, fmt.Errorf("option %q: %w", option, err)
 		}
 	}
-	if l.MinDifficulty > l.MaxDifficulty {
-		return server.Port{}, fmt.Errorf("min %d is above max %d", l.MinDifficulty, l.MaxDifficulty)
-	}
-	if l.StartDifficulty == 0 {
-		l.StartDifficulty = min(max(server.DefaultStartDifficulty, l.MinDifficulty), l.MaxDifficulty)
-	}
-	if l.StartDifficulty < l.MinDifficulty || l.StartDifficulty > l.MaxDifficulty {
-		return server.Port{}, fmt.Errorf("diff %d is outside min %d and max %d (--vardiff-min, --vardiff-max)", l.StartDifficulty, l.MinDifficulty, l.MaxDifficulty)
-	}
-	return l, nil
-}
-
-func checkAddr(addr string) error {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("want HOST:PORT: %w", err)
-	}
-	if host != "" && net.ParseIP(host) == nil && host != "localhost" {
-		return fmt.Errorf("host %q is not an IP address", host)
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("port %q is not a number from 0 to 65535", port)
-	}
-	return nil
+	return l, l.Check()
 }
 
 // parseDifficulty reads a port's difficulty: above 0, and within what the

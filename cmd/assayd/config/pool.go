@@ -1,9 +1,7 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/assay-pool/assay/cmd/internal/options"
@@ -11,6 +9,7 @@ import (
 	"github.com/assay-pool/assay/netio/daemon"
 	"github.com/assay-pool/assay/netio/server"
 	"github.com/assay-pool/assay/validator/coin"
+	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/pool"
 )
 
@@ -80,6 +79,7 @@ func (p *poolFlags) resolve() (errs []error) {
 		return errs
 	}
 	p.Pool.Pool.Coin = profile
+	p.Daemon.ReserveSize = job.ExtraSize
 	switch address, err := profile.ParseAddress(p.Daemon.Wallet); {
 	case p.Daemon.Wallet == "":
 		fail("--wallet is missing: the address block rewards go to")
@@ -90,11 +90,14 @@ func (p *poolFlags) resolve() (errs []error) {
 	}
 	for _, text := range p.daemons {
 		d, err := parseDaemon(text)
+		d.Login = p.daemonLogin
+		if err == nil {
+			err = d.Check()
+		}
 		if err != nil {
-			fail("--daemon %s: %w", text, err)
+			fail("--daemon %w", err)
 			continue
 		}
-		d.Login = p.daemonLogin
 		p.Daemon.Daemons = append(p.Daemon.Daemons, d)
 	}
 	if len(p.daemons) == 0 {
@@ -110,9 +113,6 @@ func (p *poolFlags) resolve() (errs []error) {
 	}
 	if len(p.listen) == 0 {
 		fail("--listen is missing: where miners connect")
-	}
-	if p.Port.MinDifficulty > p.Port.MaxDifficulty {
-		fail("--vardiff-min %d is above --vardiff-max %d", p.Port.MinDifficulty, p.Port.MaxDifficulty)
 	}
 	if age, renew := p.Pool.Pool.TemplateMaxAge, p.Daemon.MaxAge; age <= renew {
 		fail("--template-max-age %s must be longer than --template-renew %s, or healthy templates would be thrown away", age, renew)
@@ -138,21 +138,4 @@ func (p *poolFlags) profile() (*coin.Profile, error) {
 		return nil, fmt.Errorf("--coin %s cannot be served: %w", p.coin, err)
 	}
 	return profile, nil
-}
-
-// checkPools finds what pools may not share.
-func checkPools(pools []Pool) (errs []error) {
-	ports := make(map[string]string)
-	for _, p := range pools {
-		for _, l := range p.Ports {
-			if other, taken := ports[l.Addr]; taken && !strings.HasSuffix(l.Addr, ":0") {
-				errs = append(errs, fmt.Errorf("pool %s: --listen %s is taken by pool %s", p.Name, l.Addr, other))
-			}
-			ports[l.Addr] = p.Name
-		}
-	}
-	if len(pools) == 0 {
-		errs = append(errs, errors.New("there is no pool to run"))
-	}
-	return errs
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/assay-pool/assay/cluster/ledger"
@@ -71,7 +70,7 @@ func registerRedis(f *options.Flags, c *Config) {
 	f.String(&r.URL, "redis", "", "`URL` of the Redis all nodes share: redis://host:6379/0, rediss://…, unix:///path, or several separated by commas (cluster, or sentinels with --redis-sentinel-master). Empty: the node runs a private redis-server in --data-dir.")
 	f.String(&r.SentinelMaster, "redis-sentinel-master", "", "`Name` of the master at the sentinels --redis lists.")
 	f.String(&r.Username, "redis-user", "", "ACL `user`.")
-	f.String(&r.PasswordFile, "redis-password-file", "", "`File` with the password.")
+	f.Secret(&r.Password, "redis-password", "`File` with the password on its first line. It wins over a password in --redis, which every user of the machine can see on a command line.")
 	f.Bool(&r.AllowEviction, "redis-allow-eviction", false, "Start on a Redis whose maxmemory-policy may throw round state away.")
 	f.String(&c.PrivateRedis.Binary, "redis-server", store.DefaultBinary, "`Program` of the private server.")
 	f.Duration(&r.StartTimeout, "redis-start-timeout", store.DefaultStartTimeout, time.Second, time.Hour, "Time to wait at start for a Redis that is away or loading.")
@@ -79,18 +78,4 @@ func registerRedis(f *options.Flags, c *Config) {
 	f.Duration(&l.FlushInterval, "flush-interval", ledger.DefaultFlushInterval, 10*time.Millisecond, 10*time.Second, "Time credits are added up before they go to Redis. Longer is less work for Redis and staler statistics.")
 	f.Duration(&l.SettleTimeout, "settle-timeout", ledger.DefaultSettleTimeout, time.Second, 10*time.Minute, "Time later credits wait for a found block's fate, so that each lands in its own round.")
 	f.Int(&l.MaxPending, "ledger-pending", ledger.DefaultMaxPending, 1000, 100_000_000, "`Entries` (wallet, worker, minute) that may wait for Redis, about 250 bytes each; then shares are shed.")
-}
-
-// check is what no single flag can tell.
-func (c *Config) check() (errs []error) {
-	if c.DataDir == "" {
-		errs = append(errs, fmt.Errorf("--data-dir is empty; name a folder the node may write to"))
-	}
-	if c.Redis.URL == "" && c.Redis.PasswordFile != "" {
-		errs = append(errs, fmt.Errorf("--redis-password-file is %s but --redis is empty; the private redis-server has no password, it listens on a socket in --data-dir only", c.Redis.PasswordFile))
-	}
-	if c.Redis.URL == "" && c.Redis.SentinelMaster != "" {
-		errs = append(errs, fmt.Errorf("--redis-sentinel-master is %s but --redis names no sentinels", c.Redis.SentinelMaster))
-	}
-	return errs
 }

@@ -68,10 +68,10 @@ func TestFlags(t *testing.T) {
 		{"bad port", nil, append(good, "--listen", "127.0.0.1:x"), 2, "", "--listen 127.0.0.1:x"},
 		{"password without redis", nil, append(good, "--redis-password-file", "/x"), 2, "", "--redis-password-file"},
 		{"template ages", nil, append(good, "--template-max-age", "10s"), 2, "", "--template-max-age"},
-		{"no redis-server", nil, append(good, "--data-dir", shortDir(t), "--randomx-mode", "light", "--redis-server", "/nonexistent"), 1, "", "--redis-server /nonexistent"},
+		{"no redis-server", nil, append(good, "--data-dir", shortDir(t), "--randomx-mode", "light", "--redis-server", "/nonexistent"), 2, "", "--redis-server /nonexistent"},
 		{"no redis", nil, append(good, "--data-dir", shortDir(t), "--randomx-mode", "light", "--redis", "redis://127.0.0.1:1", "--redis-start-timeout", "1s"), 1, "", "redis"},
-		{"unknown feature", nil, append(good, "--data-dir", shortDir(t), "--cpu-disable", "warp"), 1, "", "--cpu-disable"},
-		{"folder that cannot be", nil, append(good, "--data-dir", "/proc/nothing"), 1, "", "--data-dir /proc/nothing"},
+		{"unknown feature", nil, append(good, "--data-dir", shortDir(t), "--cpu-disable", "warp"), 2, "", "--cpu-disable"},
+		{"folder that cannot be", nil, append(good, "--data-dir", "/proc/nothing"), 2, "", "--data-dir /proc/nothing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, stdout, stderr := runOnce(t, tt.env, tt.flags...)

@@ -35,7 +35,7 @@ const coresPerLoop = 8
 // on public vectors, and starts the workers.
 func (n *Node) startHashing(ctx context.Context, workers int) error {
 	rx, cn := n.cfg.RandomX, n.cfg.CryptoNight
-	cn.CPU, cn.NoHugePages, cn.Log = n.cpu, rx.NoHugePages, n.log // --huge-pages is for both
+	cn.CPU, cn.Log = n.cpu, n.log
 	var err error
 	if n.cryptonight, err = cryptonight.New(cn); err != nil {
 		return fmt.Errorf("CryptoNight: %w", err)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -123,7 +122,6 @@ func (n *Node) startRedis(ctx context.Context) error {
 	var err error
 	if cfg.URL == "" {
 		private := n.cfg.PrivateRedis
-		private.Dir, private.StartTimeout = filepath.Join(n.cfg.DataDir, "redis"), cfg.StartTimeout
 		private.Log, private.Registerer = n.log, n.registry
 		if n.redis, err = store.StartManaged(ctx, private); err != nil {
 			return fmt.Errorf("private redis-server: %w", err)

@@ -9,7 +9,6 @@ import (
 	"github.com/assay-pool/assay/cluster/ledger"
 	"github.com/assay-pool/assay/cmd/assayd/config"
 	"github.com/assay-pool/assay/netio/daemon"
-	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/pool"
 )
 
@@ -34,10 +33,9 @@ func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, erro
 		return nil, err
 	}
 	daemons := cfg.Daemon
-	daemons.Pool, daemons.ReserveSize = cfg.Name, job.ExtraSize
-	daemons.Log, daemons.Registerer = n.log, n.registry
+	daemons.Pool, daemons.Log, daemons.Registerer = cfg.Name, n.log, n.registry
 	if p.daemons, err = daemon.New(daemons); err != nil {
-		return p, fmt.Errorf("--daemon: %w", err)
+		return p, err
 	}
 	heart := cfg.Pool
 	heart.Name, heart.Prefix = cfg.Name, p.ledger.NodePrefix()

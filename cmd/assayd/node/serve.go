@@ -48,7 +48,7 @@ func (n *Node) startAdmin() error {
 	cfg.Gatherer, cfg.Ready, cfg.Log = n.registry, n.checks(), n.log
 	s, err := admin.New(cfg)
 	if err != nil {
-		return fmt.Errorf("--admin-listen %s: %w", cfg.Listen, err)
+		return err
 	}
 	n.admin = s
 	n.adminDone = make(chan struct{})

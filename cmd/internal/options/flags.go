@@ -146,8 +146,8 @@ func (f *Flags) Strings(p *[]string, name string, def []string, help string) {
 	f.note(name, true)
 }
 
-// Secret registers --NAME-file: a path whose content, less a byte
-// order mark and the line's end, goes to p. There is no flag for the secret itself, since any user of
+// Secret registers --NAME-file: a path whose first line, less a byte order mark and
+// the line's end, goes to p. There is no flag for the secret itself, since any user of
 // the machine can read a command line.
 func (f *Flags) Secret(p *string, name, help string) {
 	if strings.HasSuffix(name, "-file") {

@@ -5,14 +5,15 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/assay-pool/assay/internal/redact"
 )
 
 // Print writes the configuration as a config file: every name, its value, and
 // after # its source. Secrets are shown as the paths they came from; passwords
-// inside URLs are replaced by xxxxx.
+// inside URLs are hidden.
 func (s *Set) Print(w io.Writer) {
 	printFlags(w, s.process)
 	for _, f := range s.pools {
@@ -42,7 +43,7 @@ func printFlags(w io.Writer, f *Flags) {
 			mark = "# " // shown, but not part of a file that can be read again
 		}
 		for _, value := range values(f.fs.Lookup(name).Value) {
-			fmt.Fprintf(w, "%-*s # %s\n", printColumn, mark+name+" = "+redact(value), source)
+			fmt.Fprintf(w, "%-*s # %s\n", printColumn, mark+name+" = "+redact.Text(value), source)
 		}
 	}
 }
@@ -56,29 +57,6 @@ func values(v pflag.Value) []string {
 		return []string{""}
 	}
 	return []string{v.String()}
-}
-
-// redact hides the password of scheme://user:password@host. The last @ before
-// the path ends it, since passwords may hold one.
-func redact(value string) string {
-	scheme := strings.Index(value, "://")
-	if scheme < 0 {
-		return value
-	}
-	start := scheme + len("://")
-	end := len(value)
-	if slash := strings.IndexByte(value[start:], '/'); slash >= 0 {
-		end = start + slash
-	}
-	at := strings.LastIndexByte(value[start:end], '@')
-	if at < 0 {
-		return value
-	}
-	user, _, hasPassword := strings.Cut(value[start:start+at], ":")
-	if !hasPassword {
-		return value
-	}
-	return value[:start] + user + ":xxxxx" + value[start+at:]
 }
 
 // BuildVersion is the module version, revision and Go version of the binary.

@@ -45,10 +45,10 @@ func (s *Set) readSecret(f *Flags, flag *info) error {
 	}
 	text, odd := firstLine(string(data))
 	if text == "" {
-		return fail(fmt.Errorf("%s is empty", path))
+		return fail(fmt.Errorf("the first line of %s is empty", path))
 	}
 	if odd != "" {
-		s.warn("%s: %s %s; it is taken as it stands", s.place(flag.name, flag.source), path, odd)
+		s.warn("%s: %s %s", s.place(flag.name, flag.source), path, odd)
 	}
 	if stat.Mode().Perm()&worldReadable != 0 {
 		s.warn("%s: %s can be read by every user; run: chmod o-r %s", s.place(flag.name, flag.source), path, path)
@@ -61,12 +61,13 @@ func (s *Set) readSecret(f *Flags, flag *info) error {
 // order mark, line ends of either kind) is no part of it. Anything else may be
 // meant, so it is kept; odd then says what most likely is not.
 func firstLine(content string) (text, odd string) {
-	text = strings.TrimRight(strings.TrimPrefix(content, "\ufeff"), "\r\n")
+	text, rest, _ := strings.Cut(strings.TrimPrefix(content, "\ufeff"), "\n")
+	text = strings.TrimSuffix(text, "\r")
 	switch {
-	case strings.ContainsAny(text, "\r\n"):
-		odd = "has more than one line, and all of them are the secret"
+	case strings.TrimSpace(rest) != "":
+		odd = "has more than one line, and the first alone is the secret"
 	case strings.TrimSpace(text) != text:
-		odd = "has a blank at an end of its line"
+		odd = "has a blank at an end of its line, which is taken as it stands"
 	}
 	return text, odd
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/assay-pool/assay/internal/redact"
 )
 
 // Limits of the input, each far above what an honest operator writes.
@@ -161,7 +163,7 @@ func (s *Set) Load(args, environ []string, stdout, stderr io.Writer) (code int, 
 		return ExitOK, false
 	}
 	for _, w := range s.warnings {
-		fmt.Fprintf(stderr, "%s: warning: %s\n", s.program, w)
+		fmt.Fprintf(stderr, "%s: warning: %s\n", s.program, redact.Text(w))
 	}
 	if err != nil {
 		s.report(stderr, err)
@@ -191,7 +193,7 @@ func (s *Set) report(w io.Writer, err error) {
 			fmt.Fprintf(w, "%s: and %d more errors\n", s.program, len(all)-i)
 			break
 		}
-		fmt.Fprintf(w, "%s: %v\n", s.program, e)
+		fmt.Fprintf(w, "%s: %s\n", s.program, redact.Text(e.Error()))
 	}
 	fmt.Fprintf(w, "%s: see %s --help\n", s.program, s.program)
 }
