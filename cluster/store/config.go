@@ -41,6 +41,10 @@ const (
 	// bufferBytes is the read and the write buffer of each connection; a
 	// ledger batch of a thousand credits fits.
 	bufferBytes = 128 << 10
+	// knownNodes of a Redis Cluster or set of sentinels are counted beyond those
+	// the URL names: a client connects to the masters it uses and to a few for the
+	// topology.
+	knownNodes = 16
 	// connsPow2 makes 2^1 shared connections: the ledger's flusher uses one at
 	// a time, readers the other.
 	connsPow2 = 1
@@ -97,6 +101,12 @@ func (c *Config) Check() error {
 	c.setDefaults()
 	_, err := c.options()
 	return err
+}
+
+// Descriptors is the most file descriptors a Store uses: its shared connections
+// to each server, and one a server that is being made while an old one closes.
+func (c *Config) Descriptors() int {
+	return (strings.Count(c.URL, ",") + 1 + knownNodes) * (1<<connsPow2 + 1)
 }
 
 // options translates the configuration; the errors name the flag to change.

@@ -71,6 +71,11 @@ func (c *ManagedConfig) Check() (err error) {
 	return nil
 }
 
+// Descriptors is the most file descriptors a Managed uses: its lock, its look at
+// the server, what starting a process takes (standard streams, a pipe for its
+// error, its pidfd), and the files it writes meanwhile.
+func (c *ManagedConfig) Descriptors() int { return 12 }
+
 // Managed is a running private redis-server. It is started again, with
 // back-off, whenever it dies, until Stop.
 type Managed struct {

@@ -33,6 +33,9 @@ const (
 	// writeTimeout leaves room for profiles of up to two minutes.
 	writeTimeout = 150 * time.Second
 	maxScrapes   = 4 // at once; a scrape walks every collector
+	// maxConns at once, in descriptors of the process: a few scrapers, a balancer's
+	// health checks and an operator's profiles.
+	maxConns = 32
 )
 
 // Check is one thing that must hold for the node to be given miners; nil = it holds. It must
@@ -56,12 +59,14 @@ type Config struct {
 	Ready []Check
 	// Log, nil = none.
 	Log *slog.Logger
+	// Registerer of the port's own metrics, nil = none.
+	Registerer prometheus.Registerer
 }
 
 // Server is listening once New returned, and answers once Serve runs.
 type Server struct {
 	cfg Config
-	l   net.Listener
+	l   *limiter
 	srv *http.Server
 }
 
@@ -80,13 +85,19 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--admin-listen %s: %w", cfg.Listen, err)
 	}
-	s := &Server{cfg: cfg, l: l}
+	limited, err := newLimiter(l, cfg.Registerer)
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("admin server metrics: %w", err)
+	}
+	s := &Server{cfg: cfg, l: limited}
 	s.srv = &http.Server{
 		Handler:           s.guard(s.routes()),
 		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog:       slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: maxHeaderBytes, ConnState: limited.state,
+		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
+	s.srv.RegisterOnShutdown(limited.closeIdle)
 	return s, nil
 }
 
@@ -123,8 +134,9 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown finishes running requests until ctx ends, then closes what is left. It closes the port
-// also when Serve was never called.
+// Shutdown finishes running requests until ctx ends, then closes what is left; its error is ctx's
+// then. Connections without a request are not waited for. It closes the port also when Serve was
+// never called.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.srv.Shutdown(ctx)
 	if err != nil {

@@ -203,6 +203,11 @@ func (c *Config) Check() error {
 	return nil
 }
 
+// Descriptors is the most file descriptors a Client uses: for each daemon those
+// of its calls and its publisher, twice, since a connection is tried by both
+// address families at once, and a name is asked for likewise before.
+func (c *Config) Descriptors() int { return len(c.Daemons) * 2 * (maxCalls + 1) }
+
 // Check refuses what cannot be called.
 func (e Endpoint) Check() error {
 	u, err := e.rpcURL()

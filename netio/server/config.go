@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -18,9 +19,10 @@ import (
 // Config of a Server. Zero values take the defaults named.
 type Config struct {
 	Ports []Port // at least one
-	Loops int    // event loops; 1
+	Loops int    // event loops; one for every CoresPerLoop
 
-	MaxConns  int // connections at once; RLIMIT_NOFILE less 512, at most 100,000
+	MaxConns  int // connections at once; what RLIMIT_NOFILE leaves, at most 100,000
+	Reserve   int // descriptors that the rest of the process may need
 	MaxLine   int // bytes of a line; 4096
 	MaxFaults int // protocol errors of a session before it is closed; 4
 
@@ -63,7 +65,6 @@ type Port struct {
 // below 1 KiB, 2,500 nonces a job and 64 KiB outbound as nodejs-pool and
 // miningcore. 64 shares in flight are a rig's whole minute at two a second.
 const (
-	DefaultLoops             = 1
 	DefaultMaxLine           = 4096
 	DefaultMaxFaults         = 4
 	DefaultLoginTimeout      = 15 * time.Second
@@ -93,6 +94,10 @@ const (
 	DefaultMaxDifficulty = 1_000_000_000
 )
 
+// CoresPerLoop: a loop serves some 10⁵ shares a second, seven cores hash a few
+// thousand, so one loop in eight cores is never the bottleneck.
+const CoresPerLoop = 8
+
 // candidateRoom is how many shares that claim to be blocks a session may have
 // in flight as such, how many of them a job remembers beyond its limit, and how
 // many are taken of a session while draining: a block must not be lost to a
@@ -111,7 +116,7 @@ func orDefault[T int | uint64 | time.Duration](v *T, d T) {
 // Check fills in what is zero and refuses what cannot be served here, by the
 // flag to change. New does the same; before that a Port needs no Pool yet.
 func (c *Config) Check() error {
-	orDefault(&c.Loops, DefaultLoops)
+	orDefault(&c.Loops, max(1, runtime.NumCPU()/CoresPerLoop))
 	orDefault(&c.MaxLine, DefaultMaxLine)
 	orDefault(&c.MaxFaults, DefaultMaxFaults)
 	orDefault(&c.LoginTimeout, DefaultLoginTimeout)
@@ -131,7 +136,7 @@ func (c *Config) Check() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	for name, v := range map[string]int64{
-		"loops": int64(c.Loops), "max faults": int64(c.MaxFaults),
+		"loops": int64(c.Loops), "reserved descriptors": int64(c.Reserve), "max faults": int64(c.MaxFaults),
 		"login timeout": int64(c.LoginTimeout), "first share timeout": int64(c.FirstShareTimeout),
 		"idle timeout": int64(c.IdleTimeout), "stall timeout": int64(c.StallTimeout),
 		"keepalive": int64(c.KeepAlive), "user timeout": int64(c.UserTimeout),
@@ -161,7 +166,7 @@ func (c *Config) Check() error {
 		}
 	}
 	var err error
-	c.MaxConns, err = limitConns(c.MaxConns)
+	c.MaxConns, err = c.limitConns()
 	return err
 }
 

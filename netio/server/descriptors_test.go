@@ -14,6 +14,7 @@ import (
 )
 
 func TestConnsWithin(t *testing.T) {
+	const headroom = 200
 	tests := []struct {
 		name        string
 		asked       int
@@ -31,7 +32,7 @@ func TestConnsWithin(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := connsWithin(tt.asked, tt.descriptors)
+			got, err := connsWithin(tt.asked, headroom, tt.descriptors)
 			if tt.err == "" {
 				if err != nil || got != tt.want {
 					t.Fatalf("%d, %v; want %d", got, err, tt.want)
@@ -42,6 +43,15 @@ func TestConnsWithin(t *testing.T) {
 				t.Fatalf("error %v, want one naming %s", err, tt.err)
 			}
 		})
+	}
+}
+
+// TestReserve: loops, ports and the rest of the process come off the limit.
+func TestReserve(t *testing.T) {
+	small := Config{Loops: 1, Ports: make([]Port, 1)}
+	large := Config{Loops: 3, Ports: make([]Port, 2), Reserve: 100}
+	if got, want := large.reserve()-small.reserve(), 100+2*pollerDescriptors+(4*2-2*1); got != want {
+		t.Errorf("%d descriptors more, want %d", got, want)
 	}
 }
 

@@ -127,14 +127,15 @@ func serveFlood() int {
 }
 
 func serveFloodErr(loops string) error {
-	limit := unix.Rlimit{Cur: headroom + floodConns, Max: headroom + floodConns}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return err
-	}
-	cfg := Config{LoginTimeout: time.Hour}
+	cfg := Config{LoginTimeout: time.Hour, Ports: make([]Port, 1)}
 	if _, err := fmt.Sscan(loops, &cfg.Loops); err != nil {
 		return err
 	}
+	room := uint64(cfg.reserve() + floodConns)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: room, Max: room}); err != nil {
+		return err
+	}
+	cfg.Ports = nil
 	s, err := startAlone(cfg)
 	if err != nil {
 		return err

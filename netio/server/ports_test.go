@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"strconv"
 	"strings"
@@ -185,6 +186,7 @@ func TestConfig(t *testing.T) {
 		"no port number": {Ports: []Port{{Addr: "localhost", Pool: p}}},
 		"port name":      {Ports: []Port{{Addr: "localhost:stratum", Pool: p}}},
 		"port twice":     {Ports: []Port{{Addr: ":3333", Pool: p}, {Addr: ":3333", Pool: p}}},
+		"port inside":    {Ports: []Port{{Addr: "127.0.0.1:3333", Pool: p}, {Addr: ":3333", Pool: p}}},
 		"min over start": {Ports: []Port{{Addr: ":0", Pool: p, StartDifficulty: 5, MinDifficulty: 6}}},
 		"start over max": {Ports: []Port{{Addr: ":0", Pool: p, StartDifficulty: 5, MaxDifficulty: 4}}},
 		"short line":     {Ports: []Port{ok}, MaxLine: 10},
@@ -199,5 +201,37 @@ func TestConfig(t *testing.T) {
 				t.Fatal("no error")
 			}
 		})
+	}
+}
+
+// TestConflict holds Conflict to what the kernel says of the claims.
+func TestConflict(t *testing.T) {
+	free := func() string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		return port
+	}()
+	s := &Server{metrics: newMetrics(nil)}
+	s.cfg.KeepAlive, s.cfg.UserTimeout = DefaultKeepAlive, DefaultUserTimeout
+	hosts := []string{"127.0.0.1", "127.0.0.2", "0.0.0.0", "", "[::]", "[::1]", "[::ffff:127.0.0.1]", "localhost"}
+	for _, a := range hosts {
+		for _, b := range hosts {
+			one, two := a+":"+free, b+":"+free
+			s.ports = []*port{{Port: &Port{Addr: one}}, {Port: &Port{Addr: two}}}
+			err := s.claimPorts()
+			s.releaseClaims()
+			if taken := errors.Is(err, unix.EADDRINUSE); err != nil && !taken {
+				t.Logf("%s beside %s: %v", one, two, err) // no IPv6 here
+			} else if got := Conflict(one, two); got != taken {
+				t.Errorf("%s beside %s: Conflict says %v, the kernel %v", one, two, got, err)
+			}
+		}
+	}
+	if Conflict("127.0.0.1:1", "127.0.0.1:2") || Conflict(":0", ":0") {
+		t.Error("different ports, or free ones, conflict")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/assay-pool/assay/native/cpu"
+	"github.com/assay-pool/assay/netio/admin"
 	"github.com/assay-pool/assay/netio/server"
 )
 
@@ -44,6 +45,7 @@ func (c *Config) checkPools() (errs []error) {
 			errs = append(errs, err)
 		}
 	}
+	c.Server.Reserve = c.descriptors()
 	srv := c.Server
 	for _, p := range c.Pools {
 		srv.Ports = append(srv.Ports, p.Ports...)
@@ -58,6 +60,15 @@ func (c *Config) checkPools() (errs []error) {
 		}
 	}
 	return errs
+}
+
+// descriptors are those of everything in the process but the miners' ports.
+func (c *Config) descriptors() int {
+	n := admin.Descriptors + c.Redis.Descriptors() + c.PrivateRedis.Descriptors()
+	for _, p := range c.Pools {
+		n += p.Daemon.Descriptors()
+	}
+	return n
 }
 
 // anyFamily is a wildcard as net.Listen takes it, both families whatever it is

@@ -160,7 +160,7 @@ func TestDefaults(t *testing.T) {
 	} {
 		switch flags := c.flags.(type) {
 		case *server.Config:
-			flags.Ports = ports
+			flags.Ports, flags.Reserve = ports, 0 // for other packages
 		case *store.Config:
 			flags.URL, c.zero.(*store.Config).URL = "redis://h", "redis://h"
 		case *daemon.Config:

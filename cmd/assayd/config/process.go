@@ -52,7 +52,7 @@ func registerHashing(f *options.Flags, c *Config) {
 
 func registerServer(f *options.Flags, s *server.Config) {
 	f.Group("Miners' connections")
-	f.Int(&s.MaxConns, "max-conns", 0, 0, 10_000_000, "`Connections` at most, all ports together; 0 is what ulimit -n allows less 512.")
+	f.Int(&s.MaxConns, "max-conns", 0, 0, 10_000_000, "`Connections` at most, all ports together; 0 is what ulimit -n leaves beside everything else in the node, some 200 of it.")
 	f.Size(&s.MaxLine, "max-line", server.DefaultMaxLine, 512, 32<<10, "Longest line a miner may send. XMRig's are below 1 KiB.")
 	f.Duration(&s.LoginTimeout, "login-timeout", server.DefaultLoginTimeout, time.Second, 10*time.Minute, "A connection that has not logged in by then is closed.")
 	f.Duration(&s.FirstShareTimeout, "first-share-timeout", server.DefaultFirstShareTimeout, 10*time.Second, 24*time.Hour, "A session without one accepted share by then is closed. Above the time the slowest rig needs for a share of the start difficulty.")

@@ -17,7 +17,13 @@ import (
 // runOnce runs a node that is to end by itself.
 func runOnce(t *testing.T, env []string, flags ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	cmd := exec.Command(assayd, flags...)
+	return runProgram(t, assayd, env, flags...)
+}
+
+// runProgram is runOnce of a program that runs a node.
+func runProgram(t *testing.T, program string, env []string, flags ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.Command(program, flags...)
 	cmd.Env = append(os.Environ(), env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -93,15 +93,21 @@ func startNode(t *testing.T, flags ...string) *node {
 // beginNode runs a node and waits for nothing.
 func beginNode(t *testing.T, dir string, flags ...string) *node {
 	t.Helper()
-	return beginNodeOn(t, nil, nil, dir, flags...)
+	return beginProgram(t, assayd, nil, nil, dir, flags...)
 }
 
 // beginNodeOn runs a node with standard streams of the test's own; one that is
 // nil goes to n.out.
 func beginNodeOn(t *testing.T, stdout, stderr *os.File, dir string, flags ...string) *node {
 	t.Helper()
+	return beginProgram(t, assayd, stdout, stderr, dir, flags...)
+}
+
+// beginProgram is beginNodeOn of a program that becomes a node.
+func beginProgram(t *testing.T, program string, stdout, stderr *os.File, dir string, flags ...string) *node {
+	t.Helper()
 	n := &node{t: t, dir: dir, done: make(chan struct{})}
-	n.cmd = exec.Command(assayd, append(base(dir), flags...)...)
+	n.cmd = exec.Command(program, append(base(dir), flags...)...)
 	n.cmd.Stdout, n.cmd.Stderr = &n.out, &n.out
 	if stdout != nil {
 		n.cmd.Stdout = stdout
@@ -138,6 +144,13 @@ func beginNodeOn(t *testing.T, stdout, stderr *os.File, dir string, flags ...str
 func launchNode(t *testing.T, dir string, flags ...string) *node {
 	t.Helper()
 	n := beginNode(t, dir, flags...)
+	n.waitPorts()
+	return n
+}
+
+// waitPorts waits until the node has printed where it listens.
+func (n *node) waitPorts() {
+	n.t.Helper()
 	adminLine := regexp.MustCompile(`ADMIN +(http://[^ ]+)`)
 	n.wait("its ports to open", func() error {
 		if m := adminLine.FindStringSubmatch(n.out.String()); m != nil {
@@ -149,7 +162,6 @@ func launchNode(t *testing.T, dir string, flags ...string) *node {
 	for _, m := range regexp.MustCompile(`PORT +(\S+)`).FindAllStringSubmatch(n.out.String(), -1) {
 		n.ports = append(n.ports, m[1])
 	}
-	return n
 }
 
 // wait polls until ok returns nil; its last error is the test's.

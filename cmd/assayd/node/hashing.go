@@ -11,24 +11,21 @@ import (
 	"github.com/assay-pool/assay/native/cryptonight"
 	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/native/randomx"
+	"github.com/assay-pool/assay/netio/server"
 	"github.com/assay-pool/assay/validator/verify"
 )
 
 // share divides the cores between event loops and hash workers: one loop for
-// every coresPerLoop, all other cores hash, at least one each.
+// every server.CoresPerLoop, all other cores hash, at least one each.
 func share(cores, loops, workers int) (int, int) {
 	if loops == 0 {
-		loops = max(1, cores/coresPerLoop)
+		loops = max(1, cores/server.CoresPerLoop)
 	}
 	if workers == 0 {
 		workers = max(1, cores-loops)
 	}
 	return loops, workers
 }
-
-// coresPerLoop: a loop serves some 10⁵ shares a second, seven cores hash a few
-// thousand, so one loop in eight cores is never the bottleneck.
-const coresPerLoop = 8
 
 // startHashing makes CryptoNight's engine and measures its widths, makes the
 // RandomX manager, which leaves room for CryptoNight's scratchpads, proves both
