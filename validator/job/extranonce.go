@@ -1,22 +1,53 @@
 package job
 
 import (
+	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 )
 
-// ExtraSize is the number of reserved bytes a job fills in a template.
-const ExtraSize = 12
+const (
+	// ExtraSize is the number of reserved bytes a job fills in a template: a
+	// Prefix, the session's number and the job's.
+	ExtraSize = PrefixSize + 8
+	// PrefixSize is what all extra nonces of one start of a pool begin with: four
+	// random bytes and the node prefix.
+	PrefixSize = 8
+)
+
+// Prefix begins every extra nonce of one start of one pool. The node prefix is
+// counted in Redis over all pools, so that no two starts on one Redis have the
+// same; the random part keeps pools apart that know nothing of each other: one
+// wallet on two Redis instances, or a Redis that was emptied.
+type Prefix [PrefixSize]byte
+
+// NewPrefix draws the random part.
+func NewPrefix(node uint32) Prefix {
+	var p Prefix
+	rand.Read(p[:4]) // never fails (crypto/rand)
+	binary.BigEndian.PutUint32(p[4:], node)
+	return p
+}
+
+// Session tells whether an extra nonce begins with p, and which session number
+// it names. extra is a coinbase's and may have any length.
+func (p Prefix) Session(extra []byte) (session uint32, ours bool) {
+	if len(extra) < ExtraSize || !bytes.Equal(extra[:PrefixSize], p[:]) {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(extra[PrefixSize:]), true
+}
 
 // Extra is a job's extra nonce as it stands in the block template.
 type Extra [ExtraSize]byte
 
 // MakeExtra lays out the extra nonce of one job; see the package drawing.
-func MakeExtra(prefix, session, job uint32) Extra {
+func MakeExtra(prefix Prefix, session, job uint32) Extra {
 	var e Extra
-	binary.BigEndian.PutUint32(e[0:], prefix)
-	binary.BigEndian.PutUint32(e[4:], session)
-	binary.BigEndian.PutUint32(e[8:], job)
+	copy(e[:], prefix[:])
+	binary.BigEndian.PutUint32(e[PrefixSize:], session)
+	binary.BigEndian.PutUint32(e[PrefixSize+4:], job)
 	return e
 }
 

@@ -29,7 +29,7 @@ func FuzzParseID(f *testing.F) {
 
 		// Three jobs, of which two are kept.
 		const own = 1
-		w := NewWindow(7, own, 2)
+		w := NewWindow(Prefix{7}, own, 2)
 		for range 3 {
 			w.Cut(&Template{}, 1000)
 		}

@@ -15,7 +15,7 @@ type Job struct {
 // Window is a session's few latest jobs. Owned by the session's event loop.
 // Its zero value is not usable: make one with NewWindow.
 type Window struct {
-	prefix  uint32
+	prefix  Prefix
 	session uint32
 	next    uint32 // number of the next job
 	keep    uint8
@@ -27,7 +27,7 @@ type Window struct {
 const MaxKeep = 32
 
 // NewWindow makes the window of one session; keep is clamped to 1…MaxKeep.
-func NewWindow(prefix, session uint32, keep int) Window {
+func NewWindow(prefix Prefix, session uint32, keep int) Window {
 	return Window{prefix: prefix, session: session, keep: uint8(min(max(keep, 1), MaxKeep))}
 }
 

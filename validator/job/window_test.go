@@ -1,6 +1,8 @@
 package job_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -12,7 +14,7 @@ import (
 
 func TestWindowFind(t *testing.T) {
 	tmpl := jobtest.Template(t, 1)
-	w := job.NewWindow(3, 0xabcdef01, 2)
+	w := job.NewWindow(job.Prefix{3}, 0xabcdef01, 2)
 	id := func(number uint32) []byte { return w.AppendID(nil, number) }
 	if w.Latest() != nil {
 		t.Fatal("a new window has a job")
@@ -35,7 +37,7 @@ func TestWindowFind(t *testing.T) {
 			t.Errorf("job %d is number %d of difficulty %d", number, j.Number, j.Difficulty)
 		}
 	}
-	other := job.NewWindow(3, 0xabcdef02, 2)
+	other := job.NewWindow(job.Prefix{3}, 0xabcdef02, 2)
 	for _, bad := range [][]byte{nil, []byte("x"), other.AppendID(nil, 4), []byte(strings.ToUpper(string(id(4)))), append(id(4), '0'), []byte("zbcdef0100000004")} {
 		if j, issued := w.Find(bad); j != nil || issued {
 			t.Errorf("job id %q was found", bad)
@@ -44,7 +46,7 @@ func TestWindowFind(t *testing.T) {
 }
 
 func TestJobUse(t *testing.T) {
-	w := job.NewWindow(1, 1, 1)
+	w := job.NewWindow(job.Prefix{1}, 1, 1)
 	j := w.Cut(jobtest.Template(t, 1), 1)
 	for i, want := range []job.Use{job.Fresh, job.Duplicate} {
 		if got := j.Use(7, 2); got != want {
@@ -74,16 +76,24 @@ func TestJobUse(t *testing.T) {
 
 // TestExtraUnique: no two jobs of any sessions of any nodes share a search space (I4).
 func TestExtraUnique(t *testing.T) {
-	type owner struct{ prefix, session, number uint32 }
+	type owner struct {
+		prefix          job.Prefix
+		session, number uint32
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		seen := make(map[job.Extra]owner)
 		for range 50 {
-			o := owner{rapid.Uint32().Draw(t, "prefix"), rapid.Uint32().Draw(t, "session"), rapid.Uint32().Draw(t, "number")}
+			var prefix job.Prefix
+			binary.BigEndian.PutUint64(prefix[:], rapid.Uint64().Draw(t, "prefix"))
+			o := owner{prefix, rapid.Uint32().Draw(t, "session"), rapid.Uint32().Draw(t, "number")}
 			e := job.MakeExtra(o.prefix, o.session, o.number)
 			if before, ok := seen[e]; ok && before != o {
 				t.Fatalf("%+v and %+v share the extra nonce %x", before, o, e)
 			}
 			seen[e] = o
+			if session, ours := o.prefix.Session(e[:]); session != o.session || !ours {
+				t.Fatalf("%x is read as session %d, ours %v; it is %+v", e, session, ours, o)
+			}
 			id := job.AppendID(nil, o.session, o.number)
 			session, number, ok := job.ParseID(id)
 			if !ok || session != o.session || number != o.number {
@@ -93,8 +103,30 @@ func TestExtraUnique(t *testing.T) {
 	})
 }
 
+// TestPrefix: two pools with one node prefix, as two Redis instances give it,
+// have different extra nonces all the same; and no foreign bytes are read as own.
+func TestPrefix(t *testing.T) {
+	a, b := job.NewPrefix(1), job.NewPrefix(1)
+	if a == b || a[4] != 0 || a[7] != 1 || b[7] != 1 {
+		t.Fatalf("prefixes %x and %x of node 1", a, b)
+	}
+	own := job.MakeExtra(a, 5, 6)
+	for _, extra := range [][]byte{nil, own[:job.ExtraSize-1], make([]byte, job.ExtraSize), bytes.Repeat([]byte{0xff}, 255)} {
+		if _, ours := a.Session(extra); ours {
+			t.Errorf("%x is taken for %x's", extra, a)
+		}
+	}
+	if _, ours := b.Session(own[:]); ours {
+		t.Errorf("%x is taken for %x's", own, b)
+	}
+	// A daemon may reserve more than was asked for.
+	if session, ours := a.Session(append(own[:], 0, 0)); !ours || session != 5 {
+		t.Errorf("own extra nonce with two bytes more: session %d, ours %v", session, ours)
+	}
+}
+
 func TestFindDoesNotAllocate(t *testing.T) {
-	w := job.NewWindow(1, 1, 8)
+	w := job.NewWindow(job.Prefix{1}, 1, 8)
 	w.Cut(jobtest.Template(t, 1), 1)
 	id := w.AppendID(nil, 0)
 	if n := testing.AllocsPerRun(100, func() {

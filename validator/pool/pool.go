@@ -74,7 +74,7 @@ type Verifier interface{ Submit(*verify.Share) }
 type Config struct {
 	Name   string
 	Coin   *coin.Profile
-	Prefix uint32 // extra-nonce prefix, no other live node's (I4)
+	Prefix uint32 // node prefix of the extra nonces, no other pool's on this Redis (I4)
 
 	Ledger   Ledger
 	Blocks   Blocks
@@ -104,6 +104,7 @@ type Pool struct {
 	cfg       Config
 	log       *slog.Logger
 	board     *job.Board
+	prefix    job.Prefix // of all extra nonces of this start
 	addresses *coin.AddressCache
 	metrics   *metrics
 	sessions  atomic.Uint32
@@ -177,6 +178,7 @@ func New(cfg Config) (*Pool, error) {
 	}
 	p := &Pool{
 		cfg: cfg, log: cfg.Log.With("pool", cfg.Name), addresses: addresses,
+		prefix: job.NewPrefix(cfg.Prefix),
 		board: job.NewBoard(job.BoardConfig{
 			Keep: cfg.Templates, Grace: cfg.StaleGrace, MaxAge: cfg.TemplateMaxAge,
 		}),
@@ -204,7 +206,7 @@ func (p *Pool) ParseAddress(s string) (coin.Address, error) { return p.addresses
 // live session has: the numbers come round after 2³² logins, and jobs of a
 // template that old are long gone.
 func (p *Pool) NewWindow() job.Window {
-	return job.NewWindow(p.cfg.Prefix, p.sessions.Add(1), p.cfg.JobsPerSession)
+	return job.NewWindow(p.prefix, p.sessions.Add(1), p.cfg.JobsPerSession)
 }
 
 // Subscribe adds a function that is called with each published template, from

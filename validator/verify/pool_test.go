@@ -104,7 +104,7 @@ func start(t *testing.T, h verify.Hasher, cfg verify.Config) *verify.Pool {
 // honest makes a share whose claim is its hash.
 func honest(tmpl *job.Template, j *judge, nonce uint32) *verify.Share {
 	s := &verify.Share{
-		Template: tmpl, Extra: job.MakeExtra(1, 2, 3), Nonce: nonce, Difficulty: 1,
+		Template: tmpl, Extra: job.MakeExtra(job.Prefix{1}, 2, 3), Nonce: nonce, Difficulty: 1,
 		Received: time.Now(), Sink: j,
 	}
 	s.Claim = sha256.Sum256(verify.AppendBlob(nil, tmpl, &s.Extra, nonce))
@@ -160,7 +160,7 @@ func TestVerdicts(t *testing.T) {
 // TestBlobIsWhatTheMinerHashed: nonce and extra nonce stand where they must.
 func TestBlobIsWhatTheMinerHashed(t *testing.T) {
 	tmpl := jobtest.Template(t, 1)
-	extra := job.MakeExtra(0x01020304, 0x05060708, 0x090a0b0c)
+	extra := job.MakeExtra(job.Prefix{1, 2, 3, 4, 5, 6, 7, 8}, 0x05060708, 0x090a0b0c)
 	b := verify.AppendBlob([]byte("before"), tmpl, &extra, 0xddccbbaa)
 	hashing := b[len("before"):]
 	if got := hashing[39:43]; !bytes.Equal(got, []byte{0xaa, 0xbb, 0xcc, 0xdd}) {
