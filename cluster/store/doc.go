@@ -14,6 +14,10 @@
 //	                  ▼
 //	Store ── Do / Eval (EVALSHA, EVAL on NOSCRIPT) ──▶ Redis
 //	    every call has a deadline; nothing is retried here
+//	    │ READONLY, MASTERDOWN: all connections are cut (once a second at most),
+//	    │   because the address may lead to the new master
+//	    └ LOADING, MISCONF, OOM, NOREPLICAS, CLUSTERDOWN, …: kept, and not "up"
+//	        until a write has been taken
 //
 // No write is retried in this package once a Store is open: one whose answer
 // was lost may have run, so only its owner, who gave it an identity
@@ -21,5 +25,6 @@
 // What may run twice without harm goes through DoRepeatable and EvalRepeatable.
 //
 // Every key of a pool carries the hash tag {pool}, so one script may touch all
-// of them in Redis Cluster; keys.go has the whole list.
+// of them in Redis Cluster. One key, the count of node prefixes, is no pool's.
+// keys.go has the whole list.
 package store

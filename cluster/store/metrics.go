@@ -13,12 +13,13 @@ type metrics struct {
 	commands prometheus.Counter
 	errors   prometheus.Counter
 	noScript prometheus.Counter
+	cuts     prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "assay_redis_up",
-			Help: "1 while the last call to Redis was answered, 0 while it was not."}),
+			Help: "1 while Redis answers and takes writes, 0 while it does not: no answer, or one like READONLY, LOADING, MISCONF or OOM."}),
 		commands: prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_redis_commands_total",
 			Help: "Commands and script calls sent to Redis."}),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_redis_errors_total",
@@ -26,6 +27,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		noScript: prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_redis_script_loads_total",
 			Help: "Scripts sent in full because the server did not know their digest."}),
 	}
+	m.cuts = prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_redis_cuts_total",
+		Help: "Times the connections were cut because the server is not the master any more."})
 	if r == nil {
 		return m, nil
 	}
@@ -41,7 +44,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.up, m.commands, m.errors, m.noScript}
+	return []prometheus.Collector{m.up, m.commands, m.errors, m.noScript, m.cuts}
 }
 
 func (m *metrics) unregister(r prometheus.Registerer) {

@@ -18,6 +18,8 @@ type Store struct {
 	client  rueidis.Client
 	server  ServerInfo
 	metrics *metrics
+	conns   *conns
+	health  health
 }
 
 // Open connects and checks the server. While Redis is away or loading it tries
@@ -29,6 +31,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	open := &conns{}
+	open.track(&opt)
 	m, err := newMetrics(cfg.Registerer)
 	if err != nil {
 		return nil, err
@@ -37,7 +41,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	defer cancel()
 	wait := startRetryMin
 	for {
-		s, err := connect(ctx, cfg, opt, m)
+		s, err := connect(ctx, cfg, opt, open, m)
 		if err == nil {
 			cfg.Log.Info("redis is ready", "url", redact.Address(cfg.URL), "version", s.server.Version, "mode", s.server.Mode)
 			return s, nil
@@ -58,7 +62,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 }
 
-func connect(ctx context.Context, cfg Config, opt rueidis.ClientOption, m *metrics) (*Store, error) {
+func connect(ctx context.Context, cfg Config, opt rueidis.ClientOption, open *conns, m *metrics) (*Store, error) {
 	client, err := rueidis.NewClient(opt)
 	if err != nil {
 		// A forced single client comes back usable together with its error; a
@@ -68,7 +72,7 @@ func connect(ctx context.Context, cfg Config, opt rueidis.ClientOption, m *metri
 		}
 		return nil, explain(cfg, err)
 	}
-	s := &Store{cfg: cfg, client: client, metrics: m}
+	s := &Store{cfg: cfg, client: client, metrics: m, conns: open}
 	if s.server, err = s.check(ctx); err != nil {
 		client.Close()
 		return nil, explain(cfg, err)
@@ -116,6 +120,9 @@ func explain(cfg Config, err error) error {
 // Server tells what Check found at start.
 func (s *Store) Server() ServerInfo { return s.server }
 
+// URL is the address without its password, for texts.
+func (s *Store) URL() string { return redactURL(s.cfg.URL) }
+
 // CallTimeout is the deadline every call gets.
 func (s *Store) CallTimeout() time.Duration { return s.cfg.CallTimeout }
 
@@ -130,7 +137,7 @@ func (s *Store) Do(ctx context.Context, name, key string, args ...string) rueidi
 	}
 	s.metrics.commands.Inc()
 	res := s.client.Do(ctx, cmd.Args(args...).Build())
-	s.observe(res.Error())
+	s.observe(res.Error(), false)
 	return res
 }
 
@@ -147,7 +154,7 @@ func (s *Store) Eval(ctx context.Context, sc *Script, keys, args []string) rueid
 		s.metrics.noScript.Inc()
 		res = s.client.Do(ctx, s.client.B().Eval().Script(sc.src).Numkeys(n).Key(keys...).Arg(args...).Build())
 	}
-	s.observe(res.Error())
+	s.observe(res.Error(), sc.writes)
 	return res
 }
 
@@ -179,21 +186,6 @@ func repeat(ctx context.Context, call func() rueidis.RedisResult) (res rueidis.R
 // Ping asks for a sign of life.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.DoRepeatable(ctx, "PING", "").Error()
-}
-
-// observe keeps the up gauge: any answer of the server is a sign of life.
-func (s *Store) observe(err error) {
-	if err == nil || rueidis.IsRedisNil(err) {
-		s.metrics.up.Set(1)
-		return
-	}
-	s.metrics.errors.Inc()
-	re, ok := rueidis.IsRedisErr(err)
-	if ok && !strings.HasPrefix(re.Error(), "LOADING") {
-		s.metrics.up.Set(1)
-		return
-	}
-	s.metrics.up.Set(0)
 }
 
 // Close ends the connections; calls under way fail.

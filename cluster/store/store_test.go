@@ -243,7 +243,7 @@ func TestEvalAndDeadlines(t *testing.T) {
 	}
 	srv.Resume()
 	waitFor(t, "an answer", func() bool { return st.Ping(context.Background()) == nil })
-	if fams, err := reg.Gather(); err != nil || len(fams) != 4 {
+	if fams, err := reg.Gather(); err != nil || len(fams) != 5 {
 		t.Errorf("%d metrics, %v", len(fams), err)
 	}
 }

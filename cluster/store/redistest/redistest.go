@@ -1,7 +1,8 @@
 // Package redistest gives a test its own real redis-server.
 //
 //	Start(t) ──▶ redis-server on a unix socket in a folder of its own
-//	               Stop / Kill / Pause / Resume / Restart: the faults
+//	               Stop / Kill / Pause / Resume / Restart / Follow: the faults
+//	NewRelay ──▶ an address in front of servers, as a virtual IP or a proxy is
 //	               ended and removed with the test
 package redistest
 
@@ -42,6 +43,13 @@ var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	return newServer(t, 0, append(append([]string{}, durable...), args...))
+}
+
+// StartTCP is Start on a TCP port of the loopback interface beside the socket,
+// which replication needs.
+func StartTCP(t testing.TB, args ...string) *Server {
+	t.Helper()
+	return newServer(t, freePort(t), append(append([]string{"--bind", "127.0.0.1"}, durable...), args...))
 }
 
 // StartCluster runs a one-node Redis Cluster that serves all slots, on a TCP
@@ -188,6 +196,19 @@ func (s *Server) Forget() {
 		s.t.Fatal(err)
 	}
 }
+
+// Follow makes the server a replica of master and waits until it has all of its
+// data; both were made by StartTCP.
+func (s *Server) Follow(master *Server) {
+	s.t.Helper()
+	s.CLI("REPLICAOF", "127.0.0.1", strconv.Itoa(master.port))
+	s.wait("master_link_status:up", func() bool {
+		return strings.Contains(s.CLI("INFO", "replication"), "master_link_status:up")
+	})
+}
+
+// Promote makes a replica a master.
+func (s *Server) Promote() { s.CLI("REPLICAOF", "NO", "ONE") }
 
 // CLI runs one command by redis-cli, raw output; the test fails if it does.
 func (s *Server) CLI(args ...string) string {
