@@ -49,7 +49,7 @@ func Start(t testing.TB, args ...string) *Server {
 // which replication needs.
 func StartTCP(t testing.TB, args ...string) *Server {
 	t.Helper()
-	return newServer(t, freePort(t), append(append([]string{"--bind", "127.0.0.1"}, durable...), args...))
+	return newServer(t, freePort(t), append(append([]string{"--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0"}, durable...), args...))
 }
 
 // StartCluster runs a one-node Redis Cluster that serves all slots, on a TCP
