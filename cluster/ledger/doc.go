@@ -34,6 +34,15 @@
 // segment is read and emptied only when it is the flusher's alone. The items are
 // the flusher's alone, too.
 //
+// A pool's keys are tied to its coin and wallet by the first node that opens them
+// (claim.lua): another one is refused at start, or two coins would share rounds.
+//
+// Redis may refuse writes for long: READONLY after a failover, OOM, a full disk.
+// Nothing is dropped then, the item waits; Status and the metrics tell, as of the
+// moment they are read, what waits and since when nothing was written, and the log
+// says it again and again (trouble.go). An idle flusher writes its mark, to learn
+// of it too.
+//
 // Refused shares cost their sender no hash, so they never crowd out credits: they
 // have a part of the room (rejectPart), calls of their own, and once confirmed
 // only an empty call is retained of them.

@@ -138,6 +138,7 @@ type Status struct {
 	MaxPending int           // at this number Credit refuses
 	Age        time.Duration // of the oldest of them; 0 = none
 	Err        error         // of the last attempt; nil after a success
+	Failing    time.Time     // of the first failure since the last success; zero = none
 	Lost       uint64        // items that Redis forgot and nobody could send again
 }
 
@@ -145,7 +146,7 @@ type Status struct {
 func (l *Ledger) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	st := Status{Pending: l.entries, MaxPending: l.cfg.MaxPending, Err: l.lastErr, Lost: l.lost}
+	st := Status{Pending: l.entries, MaxPending: l.cfg.MaxPending, Err: l.lastErr, Failing: l.failing, Lost: l.lost}
 	oldest := l.sending
 	if oldest.IsZero() {
 		oldest = l.queue[0].born

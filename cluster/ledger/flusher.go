@@ -34,6 +34,7 @@ type flusher struct {
 	rejOff int  // rejects done
 	due    bool // the flush interval has passed: take the open segment
 	broken error
+	said   said
 }
 
 func newFlusher(l *Ledger) *flusher {
@@ -45,8 +46,15 @@ func (f *flusher) run(ctx context.Context) {
 	tick := time.NewTicker(f.l.cfg.FlushInterval)
 	defer tick.Stop()
 	beat := time.Now().Add(f.l.cfg.Heartbeat)
+	lift := beat
 	wait := retryMin
 	for ctx.Err() == nil {
+		if now := time.Now(); now.After(lift) && wait == retryMin {
+			// That it failed the store has counted. It is tried again, and node
+			// prefixes are no reason to hold credits back.
+			_ = f.lift(ctx)
+			lift = now.Add(f.l.cfg.Heartbeat)
+		}
 		it := f.next()
 		if it == nil {
 			if time.Now().After(beat) {
@@ -224,7 +232,6 @@ func (f *flusher) dequeue(s *segment) {
 	f.l.sending = time.Time{}
 	close(f.l.progress)
 	f.l.progress = make(chan struct{})
-	f.l.metrics.pending.Set(float64(f.l.entries))
 }
 
 // send tries an item once and reports whether the flusher may go on at once.
@@ -293,13 +300,7 @@ func (f *flusher) fail(it *item, err error) {
 	if strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "not an integer") {
 		f.broken = err
 	}
-	f.l.mu.Lock()
-	again := f.l.lastErr != nil && f.l.lastErr.Error() == err.Error()
-	f.l.lastErr = err
-	f.l.mu.Unlock()
-	if !again {
-		f.l.cfg.Log.Error("ledger write is tried again", "stream", f.stream, "sequence", it.seq, "entries", it.sum.entries, "error", err)
-	}
+	f.trouble(fmt.Errorf("stream %s, sequence %d (%d entries): %w", f.stream, it.seq, it.sum.entries, err))
 }
 
 // confirm moves past an item that Redis has.
@@ -321,28 +322,16 @@ func (f *flusher) confirm(it *item) {
 		clear(f.items[n:])
 		f.items, f.pos = f.items[:n], f.pos-drop
 	}
-	if f.succeeded() {
-		f.l.cfg.Log.Info("ledger writes again", "stream", f.stream, "sequence", it.seq)
-	}
-	f.l.mu.Lock()
-	defer f.l.mu.Unlock()
+	f.wrote()
 	if !first {
 		f.l.metrics.replayed.Inc()
 		return
 	}
 	if it.find == nil {
+		f.l.mu.Lock()
 		f.l.entries -= entries
+		f.l.mu.Unlock()
 	}
-	f.l.metrics.pending.Set(float64(f.l.entries))
-}
-
-// succeeded ends a failure, if there was one.
-func (f *flusher) succeeded() (again bool) {
-	f.l.mu.Lock()
-	defer f.l.mu.Unlock()
-	again = f.l.lastErr != nil
-	f.l.lastErr = nil
-	return again
 }
 
 // record reads back what a close has written and tells who waits for it. A

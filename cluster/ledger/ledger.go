@@ -77,6 +77,9 @@ type Config struct {
 	Store *store.Store
 	Pool  string // names the keys; see store.NewKeys
 	Node  string // this node's name in block records and logs
+	// Identity is what the pool's keys are tied to at their first use; another
+	// one is refused by Open. Zero = not checked.
+	Identity Identity
 
 	FlushInterval time.Duration
 	SettleTimeout time.Duration
@@ -171,6 +174,7 @@ type Ledger struct {
 	folding  folding       // guarded by mu
 	sending  time.Time     // guarded by mu; birth of what is being sent; zero = nothing
 	lastErr  error         // guarded by mu; nil after a success
+	failing  time.Time     // guarded by mu; of the first failure since the last success; zero = none
 	lost     uint64        // guarded by mu; items Redis forgot that were no longer retained
 
 	f *flusher // owned by its goroutine
@@ -186,25 +190,27 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
+	if err := claim(ctx, &cfg, keys); err != nil {
+		return nil, err
+	}
 	// Sent twice, it leaves a number unused: no harm.
-	next, err := cfg.Store.DoRepeatable(ctx, "INCR", keys.NodeNext()).AsInt64()
+	next, err := cfg.Store.DoRepeatable(ctx, "INCR", store.NodeNext).AsInt64()
 	if err != nil {
-		return nil, fmt.Errorf("ledger: take a node prefix from %s: %w", keys.NodeNext(), err)
+		return nil, fmt.Errorf("ledger: take a node prefix from %s: %w", store.NodeNext, err)
 	}
 	if next <= 0 || next > math.MaxUint32 {
-		return nil, fmt.Errorf("ledger: %s is %d: no node prefixes of 32 bits are left; delete the key while no node runs", keys.NodeNext(), next)
-	}
-	m, err := newMetrics(cfg.Registerer, cfg.Pool)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ledger: %s is %d: no node prefixes of 32 bits are left; delete the key while no node runs", store.NodeNext, next)
 	}
 	l := &Ledger{
 		Reader: newReader(cfg.Store, keys, cfg.SliceTTL),
-		cfg:    cfg, prefix: uint32(next), metrics: m,
+		cfg:    cfg, prefix: uint32(next),
 		kick: make(chan struct{}, 1), done: make(chan struct{}),
 		progress: make(chan struct{}),
+		queue:    []*segment{newSegment(1)},
 	}
-	l.queue = []*segment{newSegment(1)}
+	if l.metrics, err = newMetrics(cfg.Registerer, cfg.Pool, l.Status); err != nil {
+		return nil, err
+	}
 	l.f = newFlusher(l)
 	fctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
@@ -220,8 +226,8 @@ func newStream(prefix uint32) string {
 	return strconv.FormatUint(uint64(prefix), 10) + "-" + hex.EncodeToString(b[:])
 }
 
-// NodePrefix is the extra-nonce prefix of this start, unlike that of any other
-// start in the cluster. 1 to 2^32-1.
+// NodePrefix is a part of the extra nonces of this start, unlike that of any
+// other start of any pool on the same Redis. 1 to 2^32-1.
 func (l *Ledger) NodePrefix() uint32 { return l.prefix }
 
 // Admit tells whether a Credit would be taken now; ask before the work of

@@ -401,9 +401,9 @@ func TestPrefixesDiffer(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[uint32]bool{}
 	var wg sync.WaitGroup
-	for range 20 {
+	for i := range 20 { // of two pools, which may have one wallet
 		wg.Go(func() {
-			l, err := Open(context.Background(), Config{Store: st, Pool: "test"})
+			l, err := Open(context.Background(), Config{Store: st, Pool: fmt.Sprintf("test%d", i%2)})
 			if err != nil {
 				t.Error(err)
 				return
@@ -418,7 +418,7 @@ func TestPrefixesDiffer(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if err := st.Do(testCtx(t), "SET", "{test}:node:next", "4294967295").Error(); err != nil {
+	if err := st.Do(testCtx(t), "SET", store.NodeNext, "4294967295").Error(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(testCtx(t), Config{Store: st, Pool: "test"}); err == nil || !strings.Contains(err.Error(), "node:next") {

@@ -18,12 +18,12 @@ import (
 // bareLedger has no Redis and no flusher running: its queue is the test's.
 func bareLedger(t testing.TB, maxPending int) *Ledger {
 	t.Helper()
-	m, err := newMetrics(nil, "test")
-	if err != nil {
+	l := &Ledger{cfg: Config{MaxPending: maxPending, BatchEntries: DefaultBatchEntries, SettleTimeout: patience},
+		kick: make(chan struct{}, 1), progress: make(chan struct{}), queue: []*segment{newSegment(1)}}
+	var err error
+	if l.metrics, err = newMetrics(nil, "test", l.Status); err != nil {
 		t.Fatal(err)
 	}
-	l := &Ledger{cfg: Config{MaxPending: maxPending, BatchEntries: DefaultBatchEntries, SettleTimeout: patience}, metrics: m,
-		kick: make(chan struct{}, 1), progress: make(chan struct{}), queue: []*segment{newSegment(1)}}
 	l.f = newFlusher(l)
 	return l
 }

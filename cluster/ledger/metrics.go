@@ -9,22 +9,29 @@ import (
 // metrics of one ledger, labelled with its pool.
 type metrics struct {
 	reg                                        prometheus.Registerer
-	pending                                    prometheus.Gauge
+	pending, oldest                            prometheus.GaugeFunc
 	latency, batchEntries                      prometheus.Histogram
 	calls, retries, duplicates, replayed, lost prometheus.Counter
 	refused, unnamed, rounds, rejectedBlocks   prometheus.Counter
 	lateBlocks                                 prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer, pool string) (*metrics, error) {
+// newMetrics registers them. What waits is asked of status when it is read: a
+// number kept beside the queue would stand still while nothing is confirmed,
+// which is when somebody looks at it.
+func newMetrics(r prometheus.Registerer, pool string, status func() Status) (*metrics, error) {
 	labels := prometheus.Labels{"pool": pool}
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_ledger_" + name, Help: help, ConstLabels: labels})
 	}
 	m := &metrics{
 		reg: r,
-		pending: prometheus.NewGauge(prometheus.GaugeOpts{Name: "assay_ledger_pending_entries", ConstLabels: labels,
-			Help: "Entries (distinct wallet, worker and minute) and finds that Redis has not confirmed."}),
+		pending: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "assay_ledger_pending_entries", ConstLabels: labels,
+			Help: "Entries (distinct wallet, worker and minute) and finds that Redis has not confirmed."},
+			func() float64 { return float64(status().Pending) }),
+		oldest: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "assay_ledger_oldest_seconds", ConstLabels: labels,
+			Help: "Age of the oldest entry that Redis has not confirmed; 0 = none waits."},
+			func() float64 { return status().Age.Seconds() }),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "assay_ledger_flush_seconds", ConstLabels: labels,
 			Help: "Duration of a confirmed script call.", Buckets: prometheus.ExponentialBuckets(0.0002, 2.5, 12)}),
 		batchEntries: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "assay_ledger_batch_entries", ConstLabels: labels,
@@ -55,7 +62,7 @@ func newMetrics(r prometheus.Registerer, pool string) (*metrics, error) {
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.pending, m.latency, m.batchEntries, m.calls, m.retries, m.duplicates,
+	return []prometheus.Collector{m.pending, m.oldest, m.latency, m.batchEntries, m.calls, m.retries, m.duplicates,
 		m.replayed, m.lost, m.refused, m.unnamed, m.rounds, m.rejectedBlocks, m.lateBlocks}
 }
 

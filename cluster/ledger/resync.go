@@ -5,28 +5,36 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/assay-pool/assay/cluster/store"
 )
 
 // heartbeat looks at the mark of an idle stream.
 func (f *flusher) heartbeat(ctx context.Context) {
 	mark, err := f.readMark(ctx)
 	if err != nil {
-		f.l.mu.Lock()
-		f.l.lastErr = fmt.Errorf("read the mark: %w", err)
-		f.l.mu.Unlock()
+		f.trouble(fmt.Errorf("read the mark: %w", err))
 		return
 	}
-	f.l.mu.Lock()
-	f.l.lastErr = nil
-	f.l.mu.Unlock()
+	f.wrote()
 	if mark+1 < f.nextSeq {
 		f.resync(ctx, mark)
 	}
 }
 
+// lift sees to it that no other start gets this one's node prefix from a Redis
+// that forgot having given it.
+func (f *flusher) lift(ctx context.Context) error {
+	err := f.l.cfg.Store.Eval(ctx, f.scripts.lift, []string{store.NodeNext}, []string{strconv.FormatUint(uint64(f.l.prefix), 10)}).Error()
+	if err != nil {
+		return fmt.Errorf("lift %s: %w", store.NodeNext, err)
+	}
+	return nil
+}
+
 func (f *flusher) readMark(ctx context.Context) (uint64, error) {
-	text, err := f.l.cfg.Store.Eval(ctx, f.scripts.mark, []string{f.l.keys.Mark(f.stream), f.l.keys.NodeNext()},
-		[]string{strconv.FormatUint(uint64(f.l.prefix), 10), strconv.FormatInt(seconds(f.l.cfg.MarkTTL), 10)}).ToString()
+	text, err := f.l.cfg.Store.Eval(ctx, f.scripts.mark, []string{f.l.keys.Mark(f.stream)},
+		[]string{strconv.FormatInt(seconds(f.l.cfg.MarkTTL), 10)}).ToString()
 	if err != nil {
 		return 0, err
 	}
@@ -46,10 +54,8 @@ func (f *flusher) readMark(ctx context.Context) (uint64, error) {
 // rest goes on as a new stream: under the old one it would be refused for ever,
 // which also keeps stray copies of it from counting.
 func (f *flusher) resync(ctx context.Context, mark uint64) bool {
-	if _, err := f.readMark(ctx); err != nil { // lifts the count of node prefixes, too
-		f.l.mu.Lock()
-		f.l.lastErr = fmt.Errorf("read the mark: %w", err)
-		f.l.mu.Unlock()
+	if err := f.lift(ctx); err != nil {
+		f.trouble(err)
 		return false
 	}
 	oldest := f.nextSeq

@@ -18,17 +18,24 @@ var closeLua string
 //go:embed mark.lua
 var markLua string
 
+//go:embed lift.lua
+var liftLua string
+
+//go:embed claim.lua
+var claimLua string
+
 //go:embed round.lua
 var roundLua string
 
 // scripts that write.
-type scripts struct{ apply, close, mark *store.Script }
+type scripts struct{ apply, close, mark, lift *store.Script }
 
 func newScripts() scripts {
 	return scripts{
-		apply: store.NewScript("apply", preludeLua+applyLua),
-		close: store.NewScript("close", preludeLua+closeLua),
-		mark:  store.NewScript("mark", markLua),
+		apply: store.NewWriteScript("apply", preludeLua+applyLua),
+		close: store.NewWriteScript("close", preludeLua+closeLua),
+		mark:  store.NewWriteScript("mark", markLua),
+		lift:  store.NewScript("lift", liftLua),
 	}
 }
 

@@ -5,14 +5,20 @@ import (
 	"strconv"
 )
 
+// NodeNext counts the starts of all pools on this Redis: the last node prefix
+// given out. It is no pool's, since two pools with one wallet must not have the
+// same prefix; so in Redis Cluster it has a slot of its own, and no script may
+// touch it together with a pool's keys. Written by Open and lift, kept for ever.
+const NodeNext = "assay:node:next"
+
 // Keys names every key of one pool. All begin with the hash tag {pool}, so they
 // share one cluster slot; whatever follows the first closing brace (a wallet,
 // say) cannot change that.
 //
 //	key                        type    writer        lifetime
-//	{p}:node:next              string  Open, mark    for ever; last node prefix given out
-//	{p}:node:<stream>:mark     string  apply, close  7 days, renewed by writes and mark; high-water mark,
-//	                                                 the last sequence applied of one node start
+//	{p}:identity               hash    claim         for ever; coin and wallet, as the first node named them
+//	{p}:node:<stream>:mark     string  apply, close, 7 days, renewed by each write; high-water mark,
+//	                                   mark          the last sequence applied of one node start
 //	{p}:round:number           string  close         for ever; number of the current round, absent = 1
 //	{p}:round:current:hashes   hash    apply         until the round closes; wallet → difficulty sum
 //	{p}:round:current:shares   hash    apply         until the round closes; wallet → number of shares
@@ -58,8 +64,8 @@ func NewKeys(pool string) (Keys, error) {
 // Pool is the name the keys were made for.
 func (k Keys) Pool() string { return k.pool }
 
-// NodeNext counts node starts.
-func (k Keys) NodeNext() string { return k.tag + "node:next" }
+// Identity says whose pool this is.
+func (k Keys) Identity() string { return k.tag + "identity" }
 
 // Mark is the high-water mark of one node start's stream.
 func (k Keys) Mark(stream string) string { return k.tag + "node:" + stream + ":mark" }

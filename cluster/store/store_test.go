@@ -96,7 +96,7 @@ func TestKeysShareOneSlot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []string{k.NodeNext(), k.Mark("1-ab"), k.RoundNumber(), k.RoundPrefix(), k.RoundHashes(CurrentRound), k.RoundHashes(7),
+	all := []string{k.Identity(), k.Mark("1-ab"), k.RoundNumber(), k.RoundPrefix(), k.RoundHashes(CurrentRound), k.RoundHashes(7),
 		k.RoundShares(CurrentRound), k.RoundShares(7), k.RoundTotal(CurrentRound), k.RoundTotal(7), k.Blocks(), k.Block("00"),
 		k.Wallet("w"), k.Wallet("{other}"), k.Workers("}{"), k.Rate(1), k.Stats()}
 	slot := srv.CLI("CLUSTER", "KEYSLOT", all[0])
