@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
@@ -36,6 +37,9 @@ func TestMonerod(t *testing.T) {
 		if h, err := f.HeaderByHeight(context.Background(), tpl.Height); err != nil || h.ID != id || h.Orphan {
 			t.Fatalf("header %+v, %v", h, err)
 		}
+		if b, err := f.Block(context.Background(), id); err != nil || !bytes.Equal(b, block) {
+			t.Fatalf("the daemon gives the block as %x, submitted was %x, %v", b, block, err)
+		}
 		if i == 0 { // again, and a rival of it
 			if o := f.Submit(submitCx(t), id, block); !o.Accepted {
 				t.Fatalf("repeated block: %+v", o)
@@ -54,6 +58,10 @@ func TestMonerod(t *testing.T) {
 	}
 	if o := f.Submit(submitCx(t), id, []byte{1, 2, 3}); !o.Rejected {
 		t.Fatalf("three bytes as a block: %+v", o)
+	}
+
+	if b, err := f.Block(context.Background(), [32]byte{1}); err == nil {
+		t.Errorf("a block nobody has: %x", b)
 	}
 
 	m.Kill()

@@ -41,6 +41,7 @@ func (p *Pool) found(s *verify.Share, now time.Time) {
 		},
 		id: hex.EncodeToString(id[:]), bytes: block,
 	}
+	p.tips.found(f.ID)
 	f.pending = p.cfg.Ledger.Found(f.Block)
 	p.metrics.found.Inc()
 	p.inflight.Add(1)

@@ -25,6 +25,10 @@
 // A template is published only when its seed can be hashed (I11): a share
 // never waits for a cache to be built.
 //
+// Each new parent is looked at once, in the background (foreign.go): a block with
+// an extra nonce of this pool that it did not find means that somebody hands out
+// the same jobs.
+//
 // The credit is told to the Ledger before the reply, which is where a journal
 // on disk takes its place: reply once the share is durable (I2).
 package pool

@@ -16,6 +16,8 @@ type metrics struct {
 	found, won, lost prometheus.Counter
 	shed, unanswered prometheus.Counter
 	waiting, watched prometheus.Gauge
+	foreign          prometheus.Counter
+	tipsMissed       prometheus.Counter
 	templates        prometheus.Counter
 	refusals         *prometheus.CounterVec
 	credited         prometheus.Counter
@@ -40,6 +42,8 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 		unanswered: counter("assay_blocks_unanswered_total", "Blocks no daemon gave a definite answer for; the chain was asked."),
 		waiting:    gauge("assay_blocks_waiting", "Found blocks that wait to be submitted."),
 		watched:    gauge("assay_blocks_watched", "Blocks of unknown fate the chain is being asked for."),
+		foreign:    counter("assay_foreign_extra_nonce_total", "Blocks of the chain with an extra nonce of this pool that this node did not find: somebody hands out the same jobs. Alarm on any."),
+		tipsMissed: counter("assay_tips_missed_total", "New blocks of the chain that were not looked at for an extra nonce of ours: the next came first, no daemon gave them, or they have another form."),
 		templates:  counter("assay_templates_total", "Block templates published."),
 		credited:   counter("assay_credited_difficulty_total", "Difficulty of the accepted shares."),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -62,7 +66,7 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 		cache("assay_address_cache_hits_total", "Logins whose address was known.", func() float64 { hits, _ := addresses.Stats(); return float64(hits) }),
 		cache("assay_address_cache_misses_total", "Logins whose address had to be parsed.", func() float64 { _, misses := addresses.Stats(); return float64(misses) }),
 	)
-	reg.MustRegister(m.found, m.won, m.lost, m.shed, m.unanswered, m.waiting, m.watched, m.templates, m.credited, m.refusals, m.latency, m.height, m.difficulty,
+	reg.MustRegister(m.found, m.won, m.lost, m.shed, m.unanswered, m.waiting, m.watched, m.foreign, m.tipsMissed, m.templates, m.credited, m.refusals, m.latency, m.height, m.difficulty,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "assay_template_age_seconds", Help: "Age of the newest template; -1 while there is none.", ConstLabels: labels,
 		}, func() float64 {

@@ -73,6 +73,7 @@ type Verifier interface{ Submit(*verify.Share) }
 // of unknown fate counts as rejected. Zero values take the defaults named.
 type Config struct {
 	Name   string
+	Wallet string // block rewards go to; for texts
 	Coin   *coin.Profile
 	Prefix uint32 // node prefix of the extra nonces, no other pool's on this Redis (I4)
 
@@ -81,6 +82,7 @@ type Config struct {
 	Fates    Fates
 	Seeds    Seeds
 	Chain    Chain
+	Tips     Tips // nil = the chain's newest blocks are not looked at
 	Verifier Verifier
 	Supports func(algo.ID) error // whether the node can hash it; nil = anything
 
@@ -111,6 +113,7 @@ type Pool struct {
 	subs      []func(*job.Template) // immutable once the first offer comes
 	seeds     seedBook              // owned by Accept's goroutine
 
+	tips      tips
 	finds     finds
 	watched   chan struct{}   // a token for each block whose fate is not known
 	inflight  sync.WaitGroup  // found blocks that are not settled, placers and watches
@@ -118,6 +121,7 @@ type Pool struct {
 	closeSoon context.CancelFunc
 	ctx       context.Context // ends submissions that outlive Close's patience
 	cancel    context.CancelFunc
+	watching  sync.WaitGroup // watchTips
 }
 
 // Defaults of Config: eight jobs and templates are what MoneroOcean's pool
@@ -187,6 +191,10 @@ func New(cfg Config) (*Pool, error) {
 	p.metrics = newMetrics(cfg.Registerer, cfg.Name, p.board, addresses)
 	p.closing, p.closeSoon = context.WithCancel(context.Background())
 	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.tips.next = make(chan [32]byte, 1)
+	if cfg.Tips != nil {
+		p.watching.Go(p.watchTips)
+	}
 	return p, nil
 }
 
@@ -226,5 +234,6 @@ func (p *Pool) Close(ctx context.Context) {
 	}
 	p.cancel()
 	<-done
+	p.watching.Wait()
 	p.addresses.Close()
 }

@@ -47,6 +47,7 @@ func (p *Pool) Accept(ctx context.Context, offer *job.Offer) error {
 	for _, f := range p.subs {
 		f(t)
 	}
+	p.newTip(t.Prev)
 	return nil
 }
 

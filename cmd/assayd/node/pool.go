@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/assay-pool/assay/cluster/ledger"
 	"github.com/assay-pool/assay/cmd/assayd/config"
@@ -27,6 +28,7 @@ func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, erro
 	p := &poolNode{cfg: cfg, log: n.log}
 	book := n.cfg.Ledger
 	book.Store, book.Pool, book.Node = n.store, cfg.Name, nodeName()
+	book.Identity = ledger.Identity{Coin: cfg.Pool.Coin.Name, Wallet: cfg.Daemon.Wallet}
 	book.Log, book.Registerer = n.log, n.registry
 	var err error
 	if p.ledger, err = ledger.Open(ctx, book); err != nil {
@@ -38,9 +40,10 @@ func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, erro
 		return p, err
 	}
 	heart := cfg.Pool
-	heart.Name, heart.Prefix = cfg.Name, p.ledger.NodePrefix()
+	heart.Name, heart.Wallet, heart.Prefix = cfg.Name, cfg.Daemon.Wallet, p.ledger.NodePrefix()
 	heart.Ledger, heart.Seeds, heart.Verifier = books{p.ledger}, n.epochs, n.verify
 	heart.Blocks, heart.Fates, heart.Chain = chain{p.daemons}, chain{p.daemons}, chain{p.daemons}
+	heart.Tips = p.daemons
 	heart.Supports, heart.Log, heart.Registerer = n.engines().Supports, n.log, n.registry
 	p.pool, err = pool.New(heart)
 	return p, err
@@ -69,14 +72,23 @@ func (p *poolNode) daemonsReady() error {
 	return fmt.Errorf("no daemon is usable (--daemon): %w", errors.Join(errs...))
 }
 
-// ledgerReady tells why no more credits can be taken, or nil. A Redis that is
-// away is no reason by itself: credits wait for it.
+// ledgerReady tells why no more credits can be taken, or that nothing has been
+// written for a while, or nil. A Redis that is away for a moment is no reason:
+// credits wait for it. One that stays away is: what waits is in memory alone.
 func (p *poolNode) ledgerReady() error {
-	if p.ledger.Admit() {
-		return nil
-	}
 	s := p.ledger.Status()
-	return fmt.Errorf("%d of %d credits wait for Redis (--ledger-pending), the last error: %v", s.Pending, s.MaxPending, s.Err)
+	since := ""
+	if !s.Failing.IsZero() {
+		since = fmt.Sprintf("nothing has been written to Redis (--redis) since %s, %s ago: %v; ",
+			s.Failing.Format(time.RFC3339), time.Since(s.Failing).Round(time.Second), s.Err)
+	}
+	switch {
+	case !p.ledger.Admit():
+		return fmt.Errorf("%sno more credits are taken, %d of %d entries wait (--ledger-pending)", since, s.Pending, s.MaxPending)
+	case since != "" && time.Since(s.Failing) >= ledger.StallAfter:
+		return fmt.Errorf("%s%d of %d entries wait (--ledger-pending), the oldest for %s", since, s.Pending, s.MaxPending, s.Age.Round(time.Second))
+	}
+	return nil
 }
 
 // closeBlocks lets blocks on their way reach the daemons until ctx ends.

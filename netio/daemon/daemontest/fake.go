@@ -43,6 +43,7 @@ type Fake struct {
 	issued     []Built             // templates for the present tip
 	ids        map[[32]byte]uint64 // known blocks by id
 	chain      map[uint64][32]byte // main chain
+	blocks     map[[32]byte][]byte // those whose bytes are known, by id
 	submitted  [][]byte
 	calls      map[string]int
 	notSynced  bool
@@ -80,7 +81,7 @@ func NewFake(tb testing.TB, opt FakeOptions) *Fake {
 		opt.Reward = 600000000000
 	}
 	f := &Fake{Wallet: WalletMainnet, tb: tb, opt: opt, prev: RandomID(), timestamp: 1700000000,
-		ids: make(map[[32]byte]uint64), chain: make(map[uint64][32]byte),
+		ids: make(map[[32]byte]uint64), blocks: make(map[[32]byte][]byte), chain: make(map[uint64][32]byte),
 		calls: make(map[string]int), replies: make(map[string]string)}
 	for range opt.Txs {
 		f.txs = append(f.txs, RandomID())
@@ -324,6 +325,8 @@ func (f *Fake) dispatch(method string, params json.RawMessage) (result any, rerr
 		return f.template(params)
 	case "submit_block":
 		return f.submit(params)
+	case "get_block":
+		return f.block(params)
 	case "get_block_header_by_hash":
 		var p struct{ Hash string }
 		if json.Unmarshal(params, &p) == nil {
@@ -344,6 +347,37 @@ func (f *Fake) dispatch(method string, params json.RawMessage) (result any, rerr
 		return nil, &rpcError{-2, fmt.Sprintf("Requested block height: %d greater than current top block height: %d", p.Height, f.opt.Height-1)}, false
 	}
 	return nil, &rpcError{-32601, "Method not found"}, false
+}
+
+// block gives a block that was submitted or added by AddBlock; the bytes of all others are unknown.
+func (f *Fake) block(params json.RawMessage) (any, *rpcError, bool) {
+	var p struct{ Hash string }
+	if json.Unmarshal(params, &p) == nil {
+		if b, err := hex.DecodeString(p.Hash); err == nil && len(b) == 32 {
+			if block, ok := f.blocks[[32]byte(b)]; ok {
+				return map[string]any{"status": "OK", "untrusted": false, "blob": hex.EncodeToString(block),
+					"block_header": map[string]any{"hash": p.Hash}}, nil, false
+			}
+		}
+	}
+	return nil, &rpcError{-5, "Internal error: can't get block by hash. Hash = " + p.Hash + "."}, false
+}
+
+// AddBlock makes block the tip, as if somebody else had found it. It must fill in a template issued
+// for the present tip; its proof is not checked. It returns the block's id.
+func (f *Fake) AddBlock(block []byte) (id [32]byte) {
+	f.tb.Helper()
+	f.set(func() {
+		t := f.match(block)
+		if t == nil {
+			f.tb.Errorf("the fake daemon has issued no template for the block")
+			return
+		}
+		id = BlockID(t.Hashing(block))
+		f.blocks[id] = bytes.Clone(block)
+		f.add(id)
+	})
+	return id
 }
 
 func (f *Fake) header(id [32]byte, height uint64) any {
@@ -408,6 +442,7 @@ func (f *Fake) submit(params json.RawMessage) (any, *rpcError, bool) {
 			return nil, &rpcError{-7, "Block not accepted"}, false
 		}
 	}
+	f.blocks[id] = block
 	f.add(id)
 	if f.lostSubmit > 0 {
 		f.lostSubmit--
