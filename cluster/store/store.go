@@ -121,7 +121,7 @@ func explain(cfg Config, err error) error {
 func (s *Store) Server() ServerInfo { return s.server }
 
 // URL is the address without its password, for texts.
-func (s *Store) URL() string { return redactURL(s.cfg.URL) }
+func (s *Store) URL() string { return redact.Address(s.cfg.URL) }
 
 // CallTimeout is the deadline every call gets.
 func (s *Store) CallTimeout() time.Duration { return s.cfg.CallTimeout }
