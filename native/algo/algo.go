@@ -93,16 +93,23 @@ var aliases = map[string]ID{
 
 // Parse finds an algorithm by its canonical name or an alias, in any case.
 func Parse(name string) (ID, error) {
-	lower := strings.ToLower(strings.TrimSpace(name))
-	for id := Unknown + 1; id < count; id++ {
-		if names[id] == lower {
-			return id, nil
-		}
-	}
-	if id, ok := aliases[lower]; ok {
+	if id, ok := Lookup(name); ok {
 		return id, nil
 	}
 	return Unknown, fmt.Errorf("unknown algorithm %q; known are %s", name, strings.Join(names[1:], ", "))
+}
+
+// Lookup is [Parse] for names that may well be unknown, like those a miner
+// lists: it makes no error text.
+func Lookup(name string) (ID, bool) {
+	lower := strings.ToLower(strings.TrimSpace(name))
+	for id := Unknown + 1; id < count; id++ {
+		if names[id] == lower {
+			return id, true
+		}
+	}
+	id, ok := aliases[lower]
+	return id, ok
 }
 
 // All lists every algorithm in its canonical order.

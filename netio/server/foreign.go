@@ -21,7 +21,10 @@ const healthText = "Assay: this is a mining port and it is up. Connect a miner b
 // in their language and ends the session. false means it may be stratum.
 func (s *session) foreign(first []byte) bool {
 	l := s.loop
+	first = stratum.TrimLeft(first)
 	switch {
+	case len(first) == 0:
+		return false
 	case first[0] == tlsHandshake:
 		l.out = append(l.out, tlsAlert...)
 		s.reason = closedTLS
@@ -33,7 +36,7 @@ func (s *session) foreign(first []byte) bool {
 		l.out = appendHealth(l.out, first[0] == 'H')
 		s.reason = closedHTTP
 		return true
-	case first[0] != '{' && first[0] != ' ' && first[0] != '\t' && first[0] != '\r' && first[0] != '\n' && !maybeHTTP(first):
+	case first[0] != '{' && !maybeBOM(first) && !maybeHTTP(first):
 		s.fault(&stratum.ID{}, stratum.ErrSyntax.Error())
 		s.reason = closedProtocol
 		return true
@@ -49,6 +52,9 @@ func isHTTP(first []byte) bool {
 func maybeHTTP(first []byte) bool {
 	return bytes.HasPrefix([]byte("GET "), first) || bytes.HasPrefix([]byte("HEAD "), first)
 }
+
+// maybeBOM is the same for a byte order mark.
+func maybeBOM(first []byte) bool { return bytes.HasPrefix([]byte("\xef\xbb\xbf"), first) }
 
 func appendHealth(dst []byte, head bool) []byte {
 	dst = append(dst, "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nConnection: close\r\nContent-Length: "...)

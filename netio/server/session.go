@@ -121,7 +121,7 @@ func (s *session) traffic() {
 			break
 		}
 		used += end + 1
-		if line := bytes.TrimSuffix(rest[:end], []byte{'\r'}); len(line) > 0 {
+		if line := stratum.Trim(rest[:end]); len(line) > 0 {
 			s.spoken = true
 			s.handle(line)
 		}

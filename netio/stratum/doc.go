@@ -9,12 +9,17 @@
 // texts are part of it: an error that begins with one of [Critical] makes XMRig
 // disconnect, so only the errors meant to do that may begin so.
 //
-// Reading is strict about types and lenient about what is absent:
+// Reading is strict about what decides who is credited with what, and lenient
+// where that costs nothing:
 //
+//   - A byte order mark and blanks around a line are passed over.
+//   - A number as password, rig or agent is its text. A long agent or list of
+//     algorithms is cut, and what in the list is no name is passed over.
 //   - A line is one object, nested at most [MaxDepth] deep.
 //   - Of two equal keys the first counts. Nothing is promised about a key that
 //     appears both plainly and written with escapes, but that one of them counts.
-//   - "params" is an object, or absent where a method needs none of it.
+//   - "params" is an object; it may be absent, null or an empty list where a
+//     method needs none of it.
 //   - Fields have limits: see the Max constants.
 //   - The request's id comes back as it was sent, with its own JSON type, if it
 //     is a number, a string, true, false or null of at most [MaxID] bytes.

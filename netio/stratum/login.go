@@ -9,16 +9,9 @@ import (
 // the miner wants a difficulty of its own.
 type Credentials struct {
 	Address    []byte // as it was sent, not checked; a view of the login
-	Worker     string // sanitised, never empty
+	Worker     string // safe, see workerName; never empty
 	Difficulty uint64 // 0 = the pool chooses
 }
-
-const (
-	// MaxWorker bounds a worker's name; it is a part of Redis keys.
-	MaxWorker = 64
-	// DefaultWorker is the name of a worker that gave none.
-	DefaultWorker = "default"
-)
 
 // The faults ParseLogin finds.
 const (
@@ -99,20 +92,4 @@ func parseDifficulty(s []byte) (uint64, bool) {
 		n = n*10 + d
 	}
 	return n, n > 0
-}
-
-// workerName keeps letters, digits and "-_.@#"; anything else becomes "_", so
-// that a name is safe in keys, logs and pages. It is cut to MaxWorker bytes.
-func workerName(name []byte) string {
-	var safe [MaxWorker]byte
-	n := copy(safe[:], name)
-	for i, c := range safe[:n] {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		case c == '-', c == '_', c == '.', c == '@', c == '#':
-		default:
-			safe[i] = '_'
-		}
-	}
-	return string(safe[:n])
 }

@@ -92,7 +92,7 @@ func TestOtherTextsKeepTheConnection(t *testing.T) {
 	for _, text := range []string{
 		TextInvalidMethod, TextBitcoin, TextInvalidAddress, TextLoggedIn, TextNoWork, TextShutdown, TextLineTooLong, TextAlgoPrefix,
 		ErrSyntax.Error(), ErrNesting.Error(), ErrMethod.Error(), ErrParams.Error(), ErrField.Error(), ErrTooLong.Error(),
-		ErrNoLogin.Error(), ErrAlgoList.Error(), ErrNoAddress.Error(), ErrDifficulty.Error(),
+		ErrNoLogin.Error(), ErrNoAddress.Error(), ErrDifficulty.Error(),
 	} {
 		if IsCritical(text) {
 			t.Errorf("%q disconnects XMRig", text)

@@ -2,6 +2,7 @@ package stratum
 
 import (
 	"bytes"
+	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
 
@@ -34,16 +35,17 @@ func (m Method) String() string {
 	return [Methods]string{"none", "login", "getjob", "submit", "keepalived", "mining", "unknown"}[m]
 }
 
-// Limits of what a request may hold. A longer field is an error, never cut:
-// what is cut would be credited to somebody else.
+// Limits of what a request may hold, beside the length of a line, which is the
+// caller's to bound. What says who is credited is refused when it is longer,
+// never cut: what is cut would be credited to somebody else. What only informs
+// is cut, because refusing it would cost a miner its work for nothing.
 const (
-	MaxLogin = 256 // an integrated address has 106 characters; worker and difficulty follow
-	MaxPass  = 256
-	MaxAgent = 256 // XMRig's names its version, system and libraries: about 120
-	MaxRigID = 128
-	MaxAlgos = 64 // XMRig lists 25 or so
-	MaxAlgo  = 64 // of one name
-	MaxDepth = 4  // request, params, list, and one to spare
+	MaxLogin = 256 // refused; an integrated address has 106 characters, worker and difficulty follow
+	MaxPass  = 256 // refused
+	MaxRigID = 256 // refused
+	MaxAgent = 256 // cut; XMRig's names its version, system and libraries: about 120
+	MaxAlgos = 256 // cut; XMRig lists 40 or so, forks twice that
+	MaxDepth = 4   // refused; request, params, list, and one to spare
 )
 
 // Fault is what is wrong with a request, in the words the client is sent.
@@ -54,14 +56,13 @@ func (f Fault) Error() string { return string(f) }
 
 // The faults Parse finds.
 const (
-	ErrSyntax   Fault = "Parse error: not a JSON object on one line"
-	ErrNesting  Fault = "Parse error: nested too deeply"
-	ErrMethod   Fault = "Invalid request: no method"
-	ErrParams   Fault = "Invalid request: params must be an object"
-	ErrField    Fault = "Invalid request: a parameter has the wrong type"
-	ErrTooLong  Fault = "Invalid request: a parameter is too long"
-	ErrNoLogin  Fault = "Invalid request: login is missing"
-	ErrAlgoList Fault = "Invalid request: algo must be a list of names"
+	ErrSyntax  Fault = "Parse error: not a JSON object on one line"
+	ErrNesting Fault = "Parse error: nested too deeply"
+	ErrMethod  Fault = "Invalid request: no method"
+	ErrParams  Fault = "Invalid request: params must be an object"
+	ErrField   Fault = "Invalid request: a parameter has the wrong type"
+	ErrTooLong Fault = "Invalid request: a parameter is too long"
+	ErrNoLogin Fault = "Invalid request: login is missing"
 )
 
 // Request is one line from a miner. Its byte slices are views of the Parser's
@@ -94,8 +95,29 @@ func (s AlgoSet) Has(id algo.ID) bool { return s&(1<<id) != 0 }
 
 // Parser reads requests. Not safe for concurrent use: one for each event loop.
 type Parser struct {
-	json fastjson.Parser
-	id   []byte // scratch of ID.set
+	json    fastjson.Parser
+	id      []byte // scratch of ID.set
+	numbers []byte // texts of numbers that stand where texts do; a line's length at most
+}
+
+// bom is U+FEFF in UTF-8. Some editors and Windows' own tools write it before
+// the first character, and so do miners that take their requests from there.
+const bom = "\xef\xbb\xbf"
+
+// blanks are what JSON takes for white space.
+const blanks = " \t\r\n"
+
+// Trim takes from a line what is no part of its JSON: blanks around it, and a
+// byte order mark before it. Nothing is left of a blank line.
+func Trim(line []byte) []byte { return bytes.TrimRight(TrimLeft(line), blanks) }
+
+// TrimLeft is Trim for the beginning of a line whose end has not come yet.
+func TrimLeft(line []byte) []byte {
+	line = bytes.TrimLeft(line, blanks)
+	for bytes.HasPrefix(line, []byte(bom)) {
+		line = bytes.TrimLeft(line[len(bom):], blanks)
+	}
+	return line
 }
 
 // Parse reads one line, without its line feed, to r. An error is a Fault,
@@ -103,6 +125,7 @@ type Parser struct {
 // then set as far as they could be read.
 func (p *Parser) Parse(line []byte, r *Request) error {
 	*r = Request{}
+	line = Trim(line)
 	if !shallow(line) {
 		return ErrNesting
 	}
@@ -124,7 +147,7 @@ func (p *Parser) Parse(line []byte, r *Request) error {
 	if r.Method >= Bitcoin {
 		return nil
 	}
-	return readParams(o.Get("params"), r)
+	return p.readParams(o.Get("params"), r)
 }
 
 func methodOf(name []byte) Method {
@@ -144,8 +167,12 @@ func methodOf(name []byte) Method {
 	return UnknownMethod
 }
 
-func readParams(v *fastjson.Value, r *Request) error {
-	if v == nil || v.Type() == fastjson.TypeNull {
+func (p *Parser) readParams(v *fastjson.Value, r *Request) error {
+	none := v == nil || v.Type() == fastjson.TypeNull
+	if r.Method == GetJob || r.Method == Keepalive {
+		none = none || v.Type() == fastjson.TypeArray && len(v.GetArray()) == 0
+	}
+	if none {
 		switch r.Method {
 		case Login:
 			return ErrNoLogin
@@ -171,7 +198,7 @@ func readParams(v *fastjson.Value, r *Request) error {
 		return nil
 	case Login:
 		// The id means nothing before the login has given one.
-		return loginFields(o, r)
+		return p.loginFields(o, r)
 	}
 	if !ok {
 		return ErrField
@@ -188,58 +215,75 @@ func submitFields(o *fastjson.Object, r *Request) bool {
 	return job && nonce && result && r.JobID != nil && r.Nonce != nil && r.Result != nil
 }
 
-func loginFields(o *fastjson.Object, r *Request) error {
-	fields := [...]struct {
+func (p *Parser) loginFields(o *fastjson.Object, r *Request) error {
+	var ok bool
+	if r.Login, ok = text(o.Get("login")); !ok {
+		return ErrField // an address is no number
+	}
+	p.numbers = p.numbers[:0]
+	for _, f := range [...]struct {
 		name string
-		max  int
 		to   *[]byte
-	}{
-		{"login", MaxLogin, &r.Login}, {"pass", MaxPass, &r.Pass},
-		{"agent", MaxAgent, &r.Agent}, {"rigid", MaxRigID, &r.RigID},
-	}
-	for _, f := range fields {
-		s, ok := text(o.Get(f.name))
-		switch {
-		case !ok:
+	}{{"pass", &r.Pass}, {"rigid", &r.RigID}, {"agent", &r.Agent}} {
+		if *f.to, ok = p.textOrNumber(o.Get(f.name)); !ok {
 			return ErrField
-		case len(s) > f.max:
-			return ErrTooLong
 		}
-		*f.to = s
 	}
-	if len(r.Login) == 0 {
+	switch {
+	case len(r.Login) > MaxLogin, len(r.Pass) > MaxPass, len(r.RigID) > MaxRigID:
+		return ErrTooLong
+	case len(r.Login) == 0:
 		return ErrNoLogin
 	}
-	return algoList(o.Get("algo"), r)
+	r.Agent = cutText(r.Agent, MaxAgent)
+	readAlgos(o.Get("algo"), r)
+	return nil
 }
 
-// algoList reads the algorithms a miner can do. Names we do not know are
-// passed over, and an empty list says as little as none.
-func algoList(v *fastjson.Value, r *Request) error {
-	if v == nil || v.Type() == fastjson.TypeNull {
-		return nil
+// textOrNumber is [text], and of a number the text it was written as: a miner
+// whose rig is called 7, or whose password is 1234, may write it so in its
+// configuration.
+func (p *Parser) textOrNumber(v *fastjson.Value) ([]byte, bool) {
+	if v == nil || v.Type() != fastjson.TypeNumber {
+		return text(v)
 	}
-	if v.Type() != fastjson.TypeArray {
-		return ErrAlgoList
+	begin := len(p.numbers)
+	p.numbers = v.MarshalTo(p.numbers)
+	return p.numbers[begin:len(p.numbers):len(p.numbers)], true
+}
+
+// cutText is the beginning of s of at most limit bytes, cut between characters.
+func cutText(s []byte, limit int) []byte {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
+
+// readAlgos reads the algorithms a miner can do: a list of names, or a single
+// one. Names we do not know and what is no name are passed over; no list, an
+// empty one, and something else in its place say nothing, so any algorithm goes.
+func readAlgos(v *fastjson.Value, r *Request) {
+	if v == nil {
+		return
 	}
 	list := v.GetArray()
-	if len(list) > MaxAlgos {
-		return ErrTooLong
+	if v.Type() == fastjson.TypeString {
+		list = []*fastjson.Value{v}
 	}
-	for _, item := range list {
+	for _, item := range list[:min(len(list), MaxAlgos)] {
 		name, ok := text(item)
-		switch {
-		case !ok || name == nil:
-			return ErrAlgoList
-		case len(name) > MaxAlgo:
-			return ErrTooLong
+		if !ok || name == nil {
+			continue
 		}
-		if id, err := algo.Parse(string(name)); err == nil {
+		r.HasAlgos = true
+		if id, ok := algo.Lookup(string(name)); ok {
 			r.Algos |= 1 << id
 		}
 	}
-	r.HasAlgos = len(list) > 0
-	return nil
 }
 
 // text is a string's bytes; nil and true when v is absent or null, false when
