@@ -304,7 +304,9 @@ func TestLoginForms(t *testing.T) {
 		{walletA, "", "by-rigid", walletA, "by-rigid", 2},
 		{walletA, "by-pass:me@example.org", "", walletA, "by-pass", 2},
 		{walletA + ".first", "third", "second", walletA, "first", 2},
-		{walletA + ".a b/c", "", "", walletA, "a_b_c", 2},
+		{walletA + ".a b/c", "", "", walletA, "a_b_c~570e31cc", 2},
+		{walletA + ".ферма+3", "", "", walletA, "ферма", 3},
+		{walletA, "", "矿机", walletA, "矿机", 2},
 		{integrated, "", "", integrated, "default", 2},
 		{subaddress + ".s", "", "", subaddress, "s", 2},
 	} {
