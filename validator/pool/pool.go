@@ -20,8 +20,9 @@ import (
 
 // Ledger is where accepted work is credited. None of its calls may block.
 type Ledger interface {
-	// Credit books an accepted share; false when there is no room for it.
-	Credit(wallet, worker string, difficulty uint64, at time.Time) bool
+	// Credit books an accepted share by the time it arrived; false when there is
+	// no room for it.
+	Credit(wallet, worker string, difficulty uint64, arrived time.Time) bool
 	// Reject counts a share that was refused or shed.
 	Reject(wallet, worker string, v validator.Verdict)
 	// Found cuts the round behind every credit so far. The block closes it if
@@ -43,7 +44,7 @@ type Block struct {
 	Reward     uint64 // atomic units
 	Wallet     string // whose share it was
 	Worker     string
-	Time       time.Time
+	Time       time.Time // when its share arrived
 }
 
 // Blocks submits blocks.

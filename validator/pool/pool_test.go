@@ -33,6 +33,8 @@ type world struct {
 	settled   chan string
 	verdict   validator.Verdict // what the verifier will say
 	block     bool
+	credited  time.Time // of the last credit
+	foundAt   time.Time // of the last block
 }
 
 func newWorld() *world {
@@ -49,14 +51,19 @@ func (w *world) note(event string) {
 	w.events = append(w.events, event)
 }
 
-func (w *world) Credit(_, _ string, _ uint64, _ time.Time) bool {
+func (w *world) Credit(_, _ string, _ uint64, arrived time.Time) bool {
+	w.credited = arrived
 	if w.room {
 		w.note("credit")
 	}
 	return w.room
 }
 func (w *world) Reject(_, _ string, v validator.Verdict) { w.note("reject " + v.String()) }
-func (w *world) Found(pool.Block) pool.Pending           { w.note("found"); return (*pending)(w) }
+func (w *world) Found(b pool.Block) pool.Pending {
+	w.foundAt = b.Time
+	w.note("found")
+	return (*pending)(w)
+}
 
 type pending world
 
@@ -228,6 +235,23 @@ func TestJudgedOrder(t *testing.T) {
 
 // TestBlockOutcomes: a block is settled exactly once, whatever the daemons do,
 // and the miner's answer never waits for them.
+// TestCreditIsOfTheArrival: however long a share waited for its verdict, it is
+// booked in the minute in which its work was done.
+func TestCreditIsOfTheArrival(t *testing.T) {
+	w := newWorld()
+	w.block = true
+	p := newPool(t, w)
+	arrived := time.Now().Add(-90 * time.Second)
+	p.Submit(&verify.Share{
+		Template: jobtest.Template(t, 1), Wallet: "wallet", Worker: "worker", Difficulty: 1000, Origin: w,
+		Received: arrived,
+	})
+	<-w.settled
+	if !w.credited.Equal(arrived) || !w.foundAt.Equal(arrived) {
+		t.Errorf("credited at %v, the block found at %v, the share arrived at %v", w.credited, w.foundAt, arrived)
+	}
+}
+
 func TestBlockOutcomes(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	tests := []struct {

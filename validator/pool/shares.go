@@ -1,8 +1,6 @@
 package pool
 
 import (
-	"time"
-
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/verify"
 )
@@ -20,14 +18,15 @@ func (p *Pool) Reject(wallet, worker string, v validator.Verdict) {
 
 // Judged implements verify.Sink: credit first, then the block, then the reply.
 func (p *Pool) Judged(s *verify.Share) {
-	now := time.Now()
-	if s.Verdict == validator.Accepted && !p.cfg.Ledger.Credit(s.Wallet, s.Worker, s.Difficulty, now) {
+	// The work was done by the time the share arrived. By the verdict's time a
+	// queue would move a miner's hash rate from one minute to the next.
+	if s.Verdict == validator.Accepted && !p.cfg.Ledger.Credit(s.Wallet, s.Worker, s.Difficulty, s.Received) {
 		// The miner has not been told anything yet, so nothing false was said;
 		// a block is still a block.
 		s.Verdict = validator.ShedLedger
 	}
 	if s.Block {
-		p.found(s, now)
+		p.found(s, s.Received)
 	}
 	if s.Verdict != validator.Accepted {
 		p.cfg.Ledger.Reject(s.Wallet, s.Worker, s.Verdict)

@@ -16,8 +16,8 @@ import (
 // books is a ledger as a pool sees it.
 type books struct{ *ledger.Ledger }
 
-func (b books) Credit(wallet, worker string, difficulty uint64, at time.Time) bool {
-	return b.Ledger.Credit(ledger.Credit{Wallet: wallet, Worker: worker, Difficulty: difficulty, Time: at}) == nil
+func (b books) Credit(wallet, worker string, difficulty uint64, arrived time.Time) bool {
+	return b.Ledger.Credit(ledger.Credit{Wallet: wallet, Worker: worker, Difficulty: difficulty, Time: arrived}) == nil
 }
 
 func (b books) Reject(wallet, worker string, v validator.Verdict) {
