@@ -28,7 +28,7 @@ func apply(t testing.TB, st *store.Store, seq uint64, difficulty uint64) []strin
 	if err := cfg.setDefaults(); err != nil {
 		t.Fatal(err)
 	}
-	it := b.item(&cfg, keys, newScripts().apply, noon.UnixMilli(), noon)
+	it := b.item(&cfg, keys, newScripts().apply, noon.UnixMilli())
 	it.number(keys, "s", seq)
 	reply, err := st.Eval(testCtx(t), it.script, it.keys, it.args).AsStrSlice()
 	if err != nil {

@@ -152,7 +152,7 @@ func (f *flusher) piece() *item {
 		return nil
 	}
 	f.l.metrics.batchEntries.Observe(float64(b.sum.entries))
-	it := b.item(&f.l.cfg, f.l.keys, f.scripts.apply, s.first, time.Now())
+	it := b.item(&f.l.cfg, f.l.keys, f.scripts.apply, s.first)
 	it.rejects = rejects
 	return it
 }
@@ -163,7 +163,7 @@ func (f *flusher) piece() *item {
 // is retained, just when Redis may need them again. A Redis that forgets a call
 // forgets its rejects.
 func (f *flusher) forgetRejects(it *item) {
-	blank := newBatch().item(&f.l.cfg, f.l.keys, f.scripts.apply, 0, it.acked)
+	blank := newBatch().item(&f.l.cfg, f.l.keys, f.scripts.apply, 0)
 	blank.number(f.l.keys, f.stream, it.seq)
 	it.keys, it.args, it.sum = blank.keys, blank.args, totals{entries: 1}
 }

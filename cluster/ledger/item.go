@@ -146,15 +146,18 @@ func (a *args) u(v uint64)   { *a = append(*a, strconv.FormatUint(v, 10)) }
 func (a *args) i(v int64)    { *a = append(*a, strconv.FormatInt(v, 10)) }
 
 // item writes the batch as a call of apply.lua; see there for the layout.
-func (b *batch) item(cfg *Config, keys store.Keys, sc *store.Script, first int64, now time.Time) *item {
+func (b *batch) item(cfg *Config, keys store.Keys, sc *store.Script, first int64) *item {
 	k := []string{"", keys.Stats(), keys.RoundHashes(store.CurrentRound),
 		keys.RoundShares(store.CurrentRound), keys.RoundTotal(store.CurrentRound)}
 	a := make(args, 0, 16+12*b.sum.entries)
 	a.str("") // sequence
 	a.i(seconds(cfg.MarkTTL))
 	a.i(seconds(cfg.WalletTTL))
+	a.i(seconds(min(cfg.WalletTTLMin, cfg.WalletTTL)))
+	a.i(int64(cfg.WalletsKept))
+	a.u(cfg.WalletWork)
 	a.i(int64(cfg.MaxWorkers))
-	a.i(now.UnixMilli())
+	a.i(seconds(workerSpan))
 	a.u(b.sum.hashes)
 	a.u(b.sum.shares)
 	a.i(first)
@@ -168,7 +171,7 @@ func (b *batch) item(cfg *Config, keys store.Keys, sc *store.Script, first int64
 	a.reasons(b.reasons)
 	a.i(int64(len(b.wallets)))
 	for _, w := range b.wallets {
-		k = append(k, keys.Wallet(w.name), keys.Workers(w.name))
+		k = append(k, keys.Wallet(w.name), keys.Workers(w.name), keys.Slots(w.name))
 		a.str(w.name)
 		a.u(w.hashes)
 		a.u(w.shares)

@@ -26,8 +26,8 @@ const (
 	// DefaultSettleTimeout is how long a find may hold later credits back.
 	DefaultSettleTimeout = 30 * time.Second
 	// DefaultBatchEntries bounds one script call, which nothing else in Redis can
-	// interrupt: about 10 ms (20 µs an entry, measured on two busy cores).
-	DefaultBatchEntries = 500
+	// interrupt: about 10 ms (35 µs an entry, measured on two busy cores).
+	DefaultBatchEntries = 300
 	// DefaultMaxPending bounds what waits for Redis, in entries (distinct wallet,
 	// worker and minute) plus finds; about 250 bytes each.
 	DefaultMaxPending = 200_000
@@ -37,14 +37,27 @@ const (
 	// DefaultRetainEntries bounds the retained items, in entries of credits; a find
 	// and a call with rejects count as one each.
 	DefaultRetainEntries = 50_000
-	// DefaultMaxWorkers is the number of workers a wallet is shown with; the
-	// shares of further ones are counted for OtherWorker.
+	// DefaultMaxWorkers is the number of workers a wallet is shown with, those
+	// with the most work of late; the shares of the others are counted for
+	// OtherWorker.
 	DefaultMaxWorkers = 256
 	// DefaultSliceTTL keeps per-minute slices for one-hour hash rates and for
 	// batches that come late.
 	DefaultSliceTTL = 75 * time.Minute
-	// DefaultWalletTTL forgets the counters of a wallet that left.
+	// DefaultWalletTTL forgets the counters of a wallet that left, after work
+	// enough for it; see WalletsKept.
 	DefaultWalletTTL = 90 * 24 * time.Hour
+	// DefaultWalletTTLMin is what a single share is worth: about as long as the
+	// minute slices that have the share too.
+	DefaultWalletTTLMin = time.Hour
+	// DefaultWalletsKept: with counters of 1.5 KB a wallet, a million is 1.5 GB,
+	// if all the pool's work were done by wallets that come and go. A miner of
+	// 1 kH/s in a pool of 1 GH/s is remembered as long as it has mined.
+	DefaultWalletsKept = 1_000_000
+	// DefaultWalletWork: a young pool's work is so little that everybody has a
+	// large part of it. 10^8 hashes are a day of one CPU, or 10,000 shares of the
+	// usual least difficulties, one of which is then worth the least time.
+	DefaultWalletWork = 100_000_000
 	// DefaultMarkTTL keeps the mark of a node start; the running node renews it.
 	DefaultMarkTTL = 7 * 24 * time.Hour
 	// DefaultHeartbeat is how often an idle ledger looks at its mark, which
@@ -65,11 +78,16 @@ const (
 	// former must not take the room of the latter. A quarter is far more than the
 	// honest refusals of a flush interval need.
 	rejectPart = 4
+	// workerSpan is the time in which a worker's claim to its slot fades to 1/e. A
+	// rig that is off for a night keeps about a third of it, one that was taken
+	// away yields within a day or two.
+	workerSpan = 8 * time.Hour
 	// maxReasons bounds the distinct reasons of rejects; more become "other".
 	maxReasons = 64
 )
 
-// OtherWorker has the shares of the workers beyond MaxWorkers.
+// OtherWorker has the shares of the workers beyond MaxWorkers, and of those that
+// had to give up their place among them.
 const OtherWorker = "other"
 
 // Config of a Ledger; zero values stand for the defaults above.
@@ -89,10 +107,18 @@ type Config struct {
 	RetainEntries int
 	MaxWorkers    int
 	SliceTTL      time.Duration
-	WalletTTL     time.Duration
-	MarkTTL       time.Duration
-	Heartbeat     time.Duration
-	RetryMax      time.Duration
+	// WalletTTL is how long a wallet's counters are kept after its last share, if
+	// it has done its part of the pool's work: 1/WalletsKept of what the pool did
+	// in WalletTTL, and WalletWork at least. With less work it is kept as much
+	// shorter, down to WalletTTLMin. So what a sender of cheap wallets can keep in
+	// Redis is bounded by its part of the pool's work.
+	WalletTTL    time.Duration
+	WalletTTLMin time.Duration
+	WalletsKept  int
+	WalletWork   uint64
+	MarkTTL      time.Duration
+	Heartbeat    time.Duration
+	RetryMax     time.Duration
 
 	// OnClose is called from the flusher for each round this node closed; it
 	// must return at once. nil = none.
@@ -111,7 +137,7 @@ func (c *Config) setDefaults() error {
 		def time.Duration
 	}{
 		{&c.FlushInterval, DefaultFlushInterval}, {&c.SettleTimeout, DefaultSettleTimeout},
-		{&c.RetainFor, DefaultRetainFor}, {&c.SliceTTL, DefaultSliceTTL}, {&c.WalletTTL, DefaultWalletTTL},
+		{&c.RetainFor, DefaultRetainFor}, {&c.SliceTTL, DefaultSliceTTL}, {&c.WalletTTL, DefaultWalletTTL}, {&c.WalletTTLMin, DefaultWalletTTLMin},
 		{&c.MarkTTL, DefaultMarkTTL}, {&c.Heartbeat, DefaultHeartbeat}, {&c.RetryMax, DefaultRetryMax},
 	}
 	for _, d := range durations {
@@ -124,12 +150,15 @@ func (c *Config) setDefaults() error {
 		def int
 	}{
 		{&c.BatchEntries, DefaultBatchEntries}, {&c.MaxPending, DefaultMaxPending},
-		{&c.RetainEntries, DefaultRetainEntries}, {&c.MaxWorkers, DefaultMaxWorkers},
+		{&c.RetainEntries, DefaultRetainEntries}, {&c.MaxWorkers, DefaultMaxWorkers}, {&c.WalletsKept, DefaultWalletsKept},
 	}
 	for _, n := range ints {
 		if *n.v <= 0 {
 			*n.v = n.def
 		}
+	}
+	if c.WalletWork == 0 {
+		c.WalletWork = DefaultWalletWork
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

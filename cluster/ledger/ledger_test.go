@@ -280,31 +280,6 @@ func TestForeignMarkDropsNothing(t *testing.T) {
 	}
 }
 
-func TestWorkerCap(t *testing.T) {
-	l := openLedger(t, openStore(t, redistest.Start(t)), func(c *Config) { c.MaxWorkers = 3 })
-	for i := range 10 {
-		credit(t, l, "w", fmt.Sprintf("rig%d", i), 10)
-	}
-	flush(t, l)
-	ws, err := l.Workers(testCtx(t), "w")
-	if err != nil || len(ws) != 4 || ws[OtherWorker].Hashes != 70 || ws[OtherWorker].Shares != 7 {
-		t.Fatalf("workers %+v, %v", ws, err)
-	}
-	// Workers without a share for a day make room and stay counted.
-	later := noon.Add(48 * time.Hour)
-	if err := l.cfg.Store.Do(testCtx(t), "HSET", l.keys.Workers("w"), "#pruned", "0").Error(); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Credit(Credit{Wallet: "w", Worker: "new", Difficulty: 1, Time: later}); err != nil {
-		t.Fatal(err)
-	}
-	flush(t, l)
-	ws, err = l.Workers(testCtx(t), "w")
-	if err != nil || ws["new"].Hashes != 1 || ws[OtherWorker].Hashes != 100 || len(ws) != 2 {
-		t.Errorf("workers %+v, %v", ws, err)
-	}
-}
-
 func TestNamesFromTheNetwork(t *testing.T) {
 	l := openLedger(t, openStore(t, redistest.Start(t)), nil)
 	for _, w := range []string{"", "a b", "a/b", "{x}", "a\n", "*", strings.Repeat("w", maxWallet+1)} {

@@ -28,18 +28,21 @@ const NodeNext = "assay:node:next"
 //	{p}:blocks                 zset    close         for ever; block id, score = round number
 //	{p}:block:<id>             hash    close         for ever; height, difficulty, reward, wallet, worker,
 //	                                                 node, daemon, time (ms), round, hashes, shares
-//	{p}:wallet:<w>             hash    apply         90 days after the last share; hashes, shares, last (ms),
-//	                                                 reject:<reason>
+//	{p}:wallet:<w>             hash    apply         an hour to 90 days after the last share, by the
+//	                                                 wallet's part of the pool's work; hashes, shares,
+//	                                                 last (ms), weight, reject:<reason>
 //	{p}:workers:<w>            hash    apply         as the wallet; per worker h:, n:, l:, r:<name> =
-//	                                                 hashes, shares, last (ms), rejects; #n = number of
-//	                                                 workers, #pruned = last clean-up (ms)
+//	                                                 hashes, shares, last (ms), rejects; #pressure =
+//	                                                 weight of workers that have no slot
+//	{p}:slots:<w>              zset    apply         as the wallet; worker by weight
 //	{p}:rate:<minute>          hash    apply         SliceTTL after its minute; wallet, wallet/worker and
 //	                                                 * (the pool) → difficulty sum of that minute
 //	{p}:stats                  hash    apply, close  for ever; hashes, shares, last (ms), blocks,
-//	                                                 reject:<reason>
+//	                                                 weight, reject:<reason>
 //
 // Every sum is a decimal string or a hash field moved by HINCRBY: 64-bit
-// integers in the server, never a Lua number.
+// integers in the server, never a Lua number. A weight is no sum: it says how
+// much work somebody has done of late, to decide what is kept (apply.lua).
 type Keys struct{ pool, tag string }
 
 // maxPoolName bounds a pool's name, in bytes: it is part of every key.
@@ -107,6 +110,9 @@ func (k Keys) Wallet(wallet string) string { return k.tag + "wallet:" + wallet }
 
 // Workers has the counters of one wallet's workers.
 func (k Keys) Workers(wallet string) string { return k.tag + "workers:" + wallet }
+
+// Slots ranks the workers that Workers has by their weight.
+func (k Keys) Slots(wallet string) string { return k.tag + "slots:" + wallet }
 
 // Rate is the slice of one minute (Unix time / 60).
 func (k Keys) Rate(minute int64) string { return k.tag + "rate:" + strconv.FormatInt(minute, 10) }
