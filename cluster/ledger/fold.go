@@ -13,7 +13,7 @@ const (
 
 // folding is where a pass over the unsent cells stands.
 type folding struct {
-	minute  int64  // cells of earlier minutes are folded
+	minute  int64  // cells of other minutes are folded
 	segment uint64 // id of the segment looked at
 	at      int    // its next cell
 	running bool
@@ -31,12 +31,15 @@ func (l *Ledger) room(minute int64) bool {
 }
 
 // fold goes on with the pass by at most foldSteps cells or segments; there is
-// one pass for each minute.
+// one pass for each minute. Shares of the minute before come late, by the time
+// they waited for their verdicts, and begin none. Of earlier minutes than that
+// they come only when the node's clock was set back, and then a pass is as due as
+// ever: else there would be none until the clock is where it was.
 func (l *Ledger) fold(minute int64) {
 	p := &l.folding
 	for range foldSteps {
 		if !p.running {
-			if minute <= p.minute {
+			if minute == p.minute || minute == p.minute-1 {
 				return
 			}
 			p.minute, p.segment, p.at, p.running = minute, l.queue[0].id, 0, true
@@ -61,12 +64,12 @@ func (l *Ledger) fold(minute int64) {
 	}
 }
 
-// fold takes the minute from cell i if it is before the given one. It reports
+// fold takes the minute from cell i if it is not the given one. It reports
 // whether that was added to a cell there is already; the last cell has then
 // taken the place i.
 func (s *segment) fold(i int, minute int64) bool {
 	c := s.cells.at(i)
-	if c.key.minute == 0 || c.key.minute >= minute {
+	if c.key.minute == 0 || c.key.minute == minute {
 		return false
 	}
 	delete(s.index, c.key)

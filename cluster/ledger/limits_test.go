@@ -170,6 +170,40 @@ func TestFoldIsBoundedPerCall(t *testing.T) {
 	}
 }
 
+// A clock that is set back by an hour stops no folding: with Redis away the room
+// would be used up by an hour's minutes of each worker.
+func TestFoldWithAClockSetBack(t *testing.T) {
+	const limit, workers = 400, 50
+	l := bareLedger(t, limit)
+	want := uint64(0)
+	var minutes []int
+	for i := range 60 {
+		minutes = append(minutes, []int{300, 60, 1000}[i/20]+i%20)
+	}
+	for _, minute := range minutes {
+		for l.folding.running { // the pass under way does not fold what is new
+			l.fold(l.folding.minute)
+		}
+		for w := range workers {
+			for _, late := range []int{0, -1, 0} { // as shares that waited for their verdict
+				c := Credit{Wallet: "w", Worker: fmt.Sprint(w), Difficulty: 3, Time: noon.Add(time.Duration(minute+late) * time.Minute)}
+				if err := l.Credit(c); err != nil {
+					t.Fatalf("minute %d, worker %d: %v", minute, w, err)
+				}
+				want += c.Difficulty
+			}
+		}
+	}
+	got, entries := folded(t, l)
+	sum := uint64(0)
+	for _, n := range got {
+		sum += n
+	}
+	if sum != want || entries != l.entries || entries > limit {
+		t.Errorf("%d hashes of %d, %d entries, counted %d", sum, want, entries, l.entries)
+	}
+}
+
 // Segments that are sent in the middle of a pass are left alone by it.
 func TestFoldWhileSending(t *testing.T) {
 	l := bareLedger(t, 4000)
