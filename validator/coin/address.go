@@ -72,7 +72,8 @@ type Address struct {
 	text      string
 }
 
-// String is the address as it was given, and a QRL address in lower case.
+// String is the address as it was given, and a QRL address in lower case. It is
+// the name of the account; see the package's doc.
 func (a Address) String() string { return a.text }
 
 // ParseAddress decodes an address and checks all that the coin's daemon would:

@@ -348,6 +348,44 @@ func TestEncodeAddress(t *testing.T) {
 
 // A parsed address does not change with the buffer it was read from, and two
 // equal addresses are equal.
+// TestAccounts: the addresses of one key pair are accounts of their own, and the
+// name of each leads back to all that a payment needs.
+func TestAccounts(t *testing.T) {
+	p := profile(t, "monero")
+	cache, err := NewAddressCache(p, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	var spend, view [keyBytes]byte
+	copy(spend[:], edwards25519.NewGeneratorPoint().Bytes())
+	copy(view[:], new(edwards25519.Point).Add(edwards25519.NewGeneratorPoint(), edwards25519.NewGeneratorPoint()).Bytes())
+	accounts := map[string]Address{}
+	for _, a := range []Address{
+		{Kind: Standard}, {Kind: Subaddress}, {Kind: Integrated},
+		{Kind: Integrated, PaymentID: [paymentIDBytes]byte{1}}, {Kind: Integrated, PaymentID: [paymentIDBytes]byte{7: 1}},
+	} {
+		login, err := p.EncodeAddress(a.Kind, spend, view, a.PaymentID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := cache.Parse(login)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := accounts[read.String()]; ok {
+			t.Errorf("%+v and %+v are one account", read, other)
+		}
+		accounts[read.String()] = read
+	}
+	for name, want := range accounts {
+		payee, err := p.ParseAddress(name)
+		if err != nil || payee != want || payee.Spend != spend || payee.View != view {
+			t.Errorf("account %s is read as %+v, want %+v (%v)", name, payee, want, err)
+		}
+	}
+}
+
 func TestAddressIsAValue(t *testing.T) {
 	p := profile(t, "monero")
 	text := addressVectors(t)[0].Address

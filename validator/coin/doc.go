@@ -13,4 +13,11 @@
 // daemon would pay to. What is known and cannot be done here, a proof of work
 // that is not hashed or a template that is not read, is refused by its name;
 // the rest of such a profile is of use all the same.
+//
+// An account is an address, letter by letter. A pool pays what it is given, and a
+// payment id must reach the payee: two integrated addresses of one key pair are
+// as a rule two customers of an exchange, who must share neither money nor
+// standing nor blame. Which subaddresses belong together only their owner's view
+// key tells. So an account costs nothing and nothing may be granted for having
+// one: what is kept of it and what it is trusted with grow with its work alone.
 package coin
