@@ -13,7 +13,7 @@ type Board struct {
 	keep   int
 	grace  time.Duration
 	maxAge time.Duration
-	now    func() time.Time
+	clock  clock
 
 	current atomic.Pointer[Template]
 
@@ -34,7 +34,7 @@ func NewBoard(cfg BoardConfig) *Board {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Board{keep: max(cfg.Keep, 1), grace: cfg.Grace, maxAge: cfg.MaxAge, now: cfg.Now}
+	return &Board{keep: max(cfg.Keep, 1), grace: cfg.Grace, maxAge: cfg.MaxAge, clock: newClock(cfg.Now)}
 }
 
 // Publish makes t the current template. Templates on another parent begin
@@ -42,7 +42,7 @@ func NewBoard(cfg BoardConfig) *Board {
 func (b *Board) Publish(t *Template) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.now().UnixNano()
+	now := b.clock.read()
 	for _, old := range b.recent {
 		if !old.SameParent(t) {
 			old.replaced.CompareAndSwap(0, now)
@@ -73,7 +73,7 @@ func (b *Board) Current() *Template {
 func (b *Board) Latest() *Template { return b.current.Load() }
 
 func (b *Board) tooOld(t *Template) bool {
-	return b.maxAge > 0 && b.now().Sub(t.Created) > b.maxAge
+	return b.maxAge > 0 && b.clock.now().Sub(t.Created) > b.maxAge
 }
 
 // Live reports whether shares on t are still credited: it is one of the
@@ -84,7 +84,7 @@ func (b *Board) Live(t *Template) bool {
 		return false
 	}
 	at := t.replaced.Load()
-	return at == 0 || b.now().UnixNano()-at <= int64(b.grace)
+	return at == 0 || b.clock.read()-at <= int64(b.grace)
 }
 
 // Kept reports whether t is still one of the templates kept. A block found on

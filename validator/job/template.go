@@ -38,8 +38,8 @@ type Template struct {
 	Daemon     string
 	Created    time.Time
 
-	// replaced is when another block became the parent, in nanoseconds since
-	// epoch of the Board's clock; 0 while this template's parent is the tip.
+	// replaced is when another block became the parent, a reading of the Board's
+	// clock; 0 while this template's parent is the tip.
 	replaced atomic.Int64
 	// retired is set once the board has forgotten the template.
 	retired atomic.Bool
