@@ -189,8 +189,8 @@ func TestSignals(t *testing.T) {
 // before it ends.
 func TestErrorReachesTheLog(t *testing.T) {
 	code, _, stderr := runOnce(t, nil, append(base(shortDir(t)), "--daemon", "http://127.0.0.1:1", "--listen", "127.0.0.1:0",
-		"--cpu-disable", "mmx")...)
-	if code != 1 || !strings.Contains(stderr, "assayd: --cpu-disable: unknown CPU feature") {
+		"--redis-server", "/bin/false")...)
+	if code != 1 || !strings.Contains(stderr, "assayd: private redis-server: ") {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
 }
