@@ -28,20 +28,25 @@ const (
 	refused               // read, but not written
 )
 
-// plights are the codes with which a server refuses whatever it is asked.
-// What follows is in observe; a caller that must write tries again in any case.
-var plights = map[string]plight{
-	"LOADING":     away,    // starting; it will serve
-	"MASTERDOWN":  away,    // a replica without its master
-	"CLUSTERDOWN": away,    // slots without a master, or a minority
-	"BUSY":        away,    // a script runs, of somebody else
-	"NOAUTH":      away,    // the password was changed
-	"WRONGPASS":   away,    // likewise
-	"READONLY":    refused, // a replica, or a master that was demoted
-	"MISCONF":     refused, // its disk is full or fails
-	"OOM":         refused, // maxmemory is reached
-	"NOREPLICAS":  refused, // min-replicas-to-write: it may be the wrong side of a partition
-	"NOPERM":      refused, // the user's rights were changed
+// plightOf tells what a code says of the server that answers with it, whatever
+// it is asked; fine for those that are about the command. What follows is in
+// observe; a caller that must write tries again in any case.
+func plightOf(code string) plight {
+	switch code {
+	case "LOADING", // starting; it will serve
+		"MASTERDOWN",          // a replica without its master
+		"CLUSTERDOWN",         // slots without a master, or a minority
+		"BUSY",                // a script runs, of somebody else
+		"NOAUTH", "WRONGPASS": // the password was changed
+		return away
+	case "READONLY", // a replica, or a master that was demoted
+		"MISCONF",    // its disk is full or fails
+		"OOM",        // maxmemory is reached
+		"NOREPLICAS", // min-replicas-to-write: it may be the wrong side of a partition
+		"NOPERM":     // the user's rights were changed
+		return refused
+	}
+	return fine
 }
 
 // notMaster tells the codes of a server that is not the master (any more).
@@ -83,7 +88,7 @@ func (s *Store) observe(err error, wrote bool) {
 		state = fine
 	case answered:
 		code = errorCode(re.Error())
-		state = plights[code]
+		state = plightOf(code)
 		fallthrough
 	default:
 		s.metrics.errors.Inc()

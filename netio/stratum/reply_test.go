@@ -81,11 +81,27 @@ func TestVerdictTexts(t *testing.T) {
 			if want, ok := exact[v]; ok && a.Error.Message != want {
 				t.Fatalf("text %q, want %q", a.Error.Message, want)
 			}
-			if got := IsCritical(a.Error.Message); got != disconnects[v] {
+			if got := isCritical(a.Error.Message); got != disconnects[v] {
 				t.Fatalf("%q disconnects: %v, want %v", a.Error.Message, got, disconnects[v])
 			}
 		})
 	}
+}
+
+// critical are the beginnings of errors at which XMRig disconnects
+// (src/base/net/stratum/Client.cpp, isCriticalError). It ignores case.
+func critical() []string {
+	return []string{"Unauthenticated", "your IP is banned", "IP Address currently banned", "Invalid job id"}
+}
+
+// isCritical reports whether XMRig disconnects on an error of this text.
+func isCritical(text string) bool {
+	for _, prefix := range critical() {
+		if len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func TestOtherTextsKeepTheConnection(t *testing.T) {
@@ -94,12 +110,12 @@ func TestOtherTextsKeepTheConnection(t *testing.T) {
 		ErrSyntax.Error(), ErrNesting.Error(), ErrMethod.Error(), ErrParams.Error(), ErrField.Error(), ErrTooLong.Error(),
 		ErrNoLogin.Error(), ErrNoAddress.Error(), ErrDifficulty.Error(),
 	} {
-		if IsCritical(text) {
+		if isCritical(text) {
 			t.Errorf("%q disconnects XMRig", text)
 		}
 	}
-	for _, text := range append(Critical(), "unauthenticated, go away") {
-		if !IsCritical(text) {
+	for _, text := range append(critical(), "unauthenticated, go away") {
+		if !isCritical(text) {
 			t.Errorf("%q is not critical", text)
 		}
 	}

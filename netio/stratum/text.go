@@ -1,8 +1,6 @@
 package stratum
 
 import (
-	"strings"
-
 	"github.com/assay-pool/assay/validator"
 )
 
@@ -19,22 +17,6 @@ const (
 	TextLineTooLong     = "Parse error: line too long"
 	TextAlgoPrefix      = "No compatible algorithm found, change the algo option of your miner: this pool mines "
 )
-
-// Critical are the beginnings of errors at which XMRig disconnects
-// (src/base/net/stratum/Client.cpp, isCriticalError). It ignores case.
-func Critical() []string {
-	return []string{"Unauthenticated", "your IP is banned", "IP Address currently banned", "Invalid job id"}
-}
-
-// IsCritical reports whether XMRig disconnects on an error of this text.
-func IsCritical(text string) bool {
-	for _, prefix := range Critical() {
-		if len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix) {
-			return true
-		}
-	}
-	return false
-}
 
 // Text is what a miner is told about a share that was not accepted; empty for
 // one that was, and for one not judged yet.
