@@ -8,7 +8,11 @@ import (
 
 // Board holds a pool's current template and the few before it.
 //
-// Publish belongs to one goroutine; everything else may be called from any.
+// It is the one place that knows whether a template is still good: it was
+// published or confirmed within the maximum age, and no block on it was refused.
+//
+// Publish and Confirm belong to one goroutine; everything else may be called
+// from any.
 type Board struct {
 	keep   int
 	grace  time.Duration
@@ -25,7 +29,7 @@ type Board struct {
 type BoardConfig struct {
 	Keep   int           // templates that stay valid, the current one included
 	Grace  time.Duration // how long work on a replaced parent is still credited
-	MaxAge time.Duration // a template older than this is no work any more
+	MaxAge time.Duration // a template not confirmed for longer is no work any more
 	Now    func() time.Time
 }
 
@@ -43,6 +47,7 @@ func (b *Board) Publish(t *Template) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.clock.read()
+	t.confirmed.Store(b.clock.of(t.Created))
 	for _, old := range b.recent {
 		if !old.SameParent(t) {
 			old.replaced.CompareAndSwap(0, now)
@@ -59,26 +64,75 @@ func (b *Board) Publish(t *Template) {
 	b.current.Store(t)
 }
 
-// Current is the template to cut jobs from, or nil when there is none or the
-// newest is too old to be worth anybody's work.
+// Confirm makes the newest template as young as this moment: a daemon has just
+// offered it again, or one that is no better on the same parent.
+func (b *Board) Confirm() {
+	if t := b.current.Load(); t != nil {
+		t.confirmed.Store(b.clock.read())
+	}
+}
+
+// Drop takes a template out of work because a block on it was refused: no job
+// is cut from it any more, and shares that are on their way have the grace time
+// left, as after a new block. It reports whether the template was Current.
+func (b *Board) Drop(t *Template) bool {
+	was := b.Current() == t
+	now := b.clock.read()
+	t.dropped.CompareAndSwap(0, now)
+	t.replaced.CompareAndSwap(0, now)
+	return was
+}
+
+// Current is the template to cut jobs from, or nil when there is none, or the
+// newest was dropped or is too old to be worth anybody's work.
 func (b *Board) Current() *Template {
 	t := b.current.Load()
-	if t == nil || b.tooOld(t) {
+	if t == nil || t.dropped.Load() != 0 || b.tooOld(t) {
 		return nil
 	}
 	return t
 }
 
+// NoWorkSince tells since when there is no template to cut jobs from; false
+// while there is one. Before the first it is the time the board was made.
+func (b *Board) NoWorkSince() (time.Time, bool) {
+	t := b.current.Load()
+	switch {
+	case t == nil:
+		return b.clock.base, true
+	case t.dropped.Load() != 0:
+		return b.clock.at(t.dropped.Load()), true
+	case b.tooOld(t):
+		return b.clock.at(t.confirmed.Load()).Add(b.maxAge), true
+	}
+	return time.Time{}, false
+}
+
+// Age is the time since the newest template was last known to be good; false
+// before the first.
+func (b *Board) Age() (time.Duration, bool) {
+	t := b.current.Load()
+	if t == nil {
+		return 0, false
+	}
+	return b.age(t), true
+}
+
 // Latest is the newest template however old, or nil.
 func (b *Board) Latest() *Template { return b.current.Load() }
 
-func (b *Board) tooOld(t *Template) bool {
-	return b.maxAge > 0 && b.clock.now().Sub(t.Created) > b.maxAge
+func (b *Board) age(t *Template) time.Duration {
+	return time.Duration(b.clock.read() - t.confirmed.Load())
 }
 
+// tooOld holds for older templates too: what a daemon has said of the newest
+// says nothing about one that it replaced.
+func (b *Board) tooOld(t *Template) bool { return b.maxAge > 0 && b.age(t) > b.maxAge }
+
 // Live reports whether shares on t are still credited: it is one of the
-// templates kept, its parent is the tip or was until the grace time ago, and
-// it has not outlived the maximum age.
+// templates kept, its parent is the tip or was until the grace time ago, no
+// block on it was refused longer ago than that, and it has not outlived the
+// maximum age.
 func (b *Board) Live(t *Template) bool {
 	if t.retired.Load() || b.tooOld(t) {
 		return false

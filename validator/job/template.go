@@ -27,7 +27,7 @@ type Offer struct {
 }
 
 // Template is an offer that has been checked, ready to cut jobs from.
-// Immutable but for the time it was replaced; safe for concurrent use.
+// Immutable but for what its Board notes on it; safe for concurrent use.
 type Template struct {
 	*blob.Template
 	Algo       algo.ID
@@ -38,9 +38,14 @@ type Template struct {
 	Daemon     string
 	Created    time.Time
 
-	// replaced is when another block became the parent, a reading of the Board's
-	// clock; 0 while this template's parent is the tip.
+	// confirmed is when a daemon last offered this template, or one no better
+	// than it; a reading of the Board's clock, as the next two.
+	confirmed atomic.Int64
+	// replaced is when another block became the parent or the template was
+	// dropped; 0 before.
 	replaced atomic.Int64
+	// dropped is when a block on the template was refused; 0 before.
+	dropped atomic.Int64
 	// retired is set once the board has forgotten the template.
 	retired atomic.Bool
 }

@@ -137,3 +137,71 @@ func TestBoardReorganisation(t *testing.T) {
 		t.Fatalf("live: %v %v %v, want only the last", board.Live(made[0]), board.Live(made[1]), board.Live(made[2]))
 	}
 }
+
+// TestBoardConfirm: a template that is confirmed is as young as that, one whose
+// block was refused is no work however young, and the board says since when
+// there is none.
+func TestBoardConfirm(t *testing.T) {
+	start := time.Unix(1000, 0)
+	c := &clock{at: start}
+	board := job.NewBoard(job.BoardConfig{Keep: 3, Grace: 4 * time.Second, MaxAge: time.Minute, Now: c.now})
+	board.Confirm() // of nothing
+	if since, none := board.NoWorkSince(); !none || !since.Equal(start) {
+		t.Errorf("an empty board has no work since %v, %v", since, none)
+	}
+	if _, any := board.Age(); any {
+		t.Error("an empty board has a template's age")
+	}
+	publish := func(prev byte) *job.Template {
+		tmpl, err := job.NewTemplate(jobtest.Profile(t), jobtest.WithPrev(t, jobtest.Offer(t, 1), prev), c.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		board.Publish(tmpl)
+		return tmpl
+	}
+	first := publish(1)
+	for range 5 {
+		c.at = c.at.Add(50 * time.Second)
+		board.Confirm()
+	}
+	if age, any := board.Age(); !any || age != 0 || board.Current() != first || !board.Live(first) {
+		t.Errorf("confirmed just now: age %v, %v, current %v, live %v", age, any, board.Current() != nil, board.Live(first))
+	}
+	if _, none := board.NoWorkSince(); none {
+		t.Error("no work with a confirmed template")
+	}
+	until := c.at.Add(time.Minute)
+	c.at = until.Add(time.Second)
+	if since, none := board.NoWorkSince(); !none || !since.Equal(until) || board.Current() != nil || board.Live(first) {
+		t.Errorf("past the age since the last confirmation: no work since %v, %v", since, none)
+	}
+
+	second := publish(2)
+	if _, none := board.NoWorkSince(); none {
+		t.Error("no work with a new template")
+	}
+	dropped := c.at
+	if !board.Drop(second) || board.Current() != nil {
+		t.Error("a dropped template is still work")
+	}
+	c.at = c.at.Add(4 * time.Second)
+	if board.Drop(second) {
+		t.Error("dropped twice")
+	}
+	board.Confirm() // whatever a daemon says of it
+	if since, none := board.NoWorkSince(); !none || !since.Equal(dropped) || board.Current() != nil || !board.Live(second) {
+		t.Errorf("within the grace time of a drop: no work since %v, %v, live %v", since, none, board.Live(second))
+	}
+	c.at = c.at.Add(time.Nanosecond)
+	if board.Live(second) || !board.Kept(second) {
+		t.Error("the grace time of a dropped template does not end, or its blocks are lost")
+	}
+	third := publish(2) // the same parent
+	if board.Current() != third || !board.Live(third) || board.Live(second) {
+		t.Error("the template after a dropped one is no work")
+	}
+	if board.Drop(second) || board.Current() != third {
+		t.Error("a late drop of an older template took the newest")
+	}
+}

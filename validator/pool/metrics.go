@@ -68,10 +68,10 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 	)
 	reg.MustRegister(m.found, m.won, m.lost, m.shed, m.unanswered, m.waiting, m.watched, m.foreign, m.tipsMissed, m.templates, m.credited, m.refusals, m.latency, m.height, m.difficulty,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "assay_template_age_seconds", Help: "Age of the newest template; -1 while there is none.", ConstLabels: labels,
+			Name: "assay_template_age_seconds", Help: "Time since the newest template came or was confirmed as still the best; -1 while there is none.", ConstLabels: labels,
 		}, func() float64 {
-			if t := board.Latest(); t != nil {
-				return time.Since(t.Created).Seconds()
+			if age, any := board.Age(); any {
+				return age.Seconds()
 			}
 			return -1
 		}))

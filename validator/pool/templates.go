@@ -84,13 +84,15 @@ var ErrNoTemplate = errors.New("no block template yet")
 
 // Ready tells why the pool cannot give out work, or nil.
 func (p *Pool) Ready() error {
-	latest := p.board.Latest()
+	age, any := p.board.Age()
 	switch {
-	case latest == nil:
+	case !any:
 		return ErrNoTemplate
-	case p.board.Current() == nil:
+	case p.board.Current() != nil:
+		return nil
+	case age > p.cfg.TemplateMaxAge:
 		return fmt.Errorf("the newest block template is %s old, limit %s (--template-max-age)",
-			time.Since(latest.Created).Round(time.Second), p.cfg.TemplateMaxAge)
+			age.Round(time.Second), p.cfg.TemplateMaxAge)
 	}
-	return nil
+	return errors.New("a block on the newest template was refused, and no daemon has given another one (--daemon)")
 }
