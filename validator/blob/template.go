@@ -31,6 +31,7 @@ type Template struct {
 	raw       []byte // the whole template, our own copy
 	txStart   int    // of the miner tx in raw
 	prefixEnd int    // where the hashed prefix of the miner tx ends
+	idsStart  int    // of the other transactions' ids in raw
 	domain    []byte // hashed before the prefix; most layouts have none
 
 	threeParts bool       // the miner tx's id is the hash of three hashes
@@ -82,6 +83,7 @@ func (t *Template) read(l *layout, reserve int) error {
 	t.txStart, t.prefixEnd = tx.start, tx.prefixEnd
 
 	t.TxCount = int(c.varint("transaction count", MaxTransactions))
+	t.idsStart = c.pos
 	ids := c.bytes("transaction ids", 32*t.TxCount)
 	var uncle []byte
 	if l.uncle {
@@ -109,6 +111,10 @@ func (t *Template) read(l *layout, reserve int) error {
 	t.nullHash = Keccak256([]byte{rctNull})
 	return nil
 }
+
+// TxIDs are the ids of the transactions beside the miner tx, 32 bytes each. They
+// are the template's own bytes and must not be changed.
+func (t *Template) TxIDs() []byte { return t.raw[t.idsStart:][: 32*t.TxCount : 32*t.TxCount] }
 
 // HashingNonceOffset is where the nonce stands in the hashing blob: the header
 // begins both blobs, so it is [Template.NonceOffset] too.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/verify"
 )
 
@@ -15,6 +16,7 @@ type find struct {
 	Block
 	id      string // hex
 	bytes   []byte // nil once they are in the log
+	of      *job.Template
 	pending Pending
 }
 
@@ -39,7 +41,7 @@ func (p *Pool) found(s *verify.Share, now time.Time) {
 			ID: id, Height: s.Template.Height, Difficulty: s.Template.Difficulty.String(),
 			Reward: s.Template.Reward, Wallet: s.Wallet, Worker: s.Worker, Time: now,
 		},
-		id: hex.EncodeToString(id[:]), bytes: block,
+		id: hex.EncodeToString(id[:]), bytes: block, of: s.Template,
 	}
 	p.tips.found(f.ID)
 	f.pending = p.cfg.Ledger.Found(f.Block)
@@ -122,6 +124,9 @@ func (p *Pool) won(f *find, daemon string) {
 
 func (p *Pool) lost(f *find, err error) {
 	defer p.inflight.Done()
+	if errors.Is(err, ErrRefused) {
+		p.drop(f)
+	}
 	p.metrics.lost.Inc()
 	p.complain("block not accepted", f, err)
 	f.pending.Rejected(err.Error())

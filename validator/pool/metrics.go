@@ -19,6 +19,7 @@ type metrics struct {
 	foreign          prometheus.Counter
 	tipsMissed       prometheus.Counter
 	templates        prometheus.Counter
+	dropped, unknown prometheus.Counter
 	refusals         *prometheus.CounterVec
 	credited         prometheus.Counter
 	latency          prometheus.Histogram
@@ -45,6 +46,8 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 		foreign:    counter("assay_foreign_extra_nonce_total", "Blocks of the chain with an extra nonce of this pool that this node did not find: somebody hands out the same jobs. Alarm on any."),
 		tipsMissed: counter("assay_tips_missed_total", "New blocks of the chain that were not looked at for an extra nonce of ours: the next came first, no daemon gave them, or they have another form."),
 		templates:  counter("assay_templates_total", "Block templates published."),
+		dropped:    counter("assay_templates_dropped_total", "Block templates that were the newest when a block on them was refused."),
+		unknown:    counter("assay_next_seeds_unconfirmed_total", "Templates whose next seed was not the chain's, or could not be asked for: it was not built."),
 		credited:   counter("assay_credited_difficulty_total", "Difficulty of the accepted shares."),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "assay_templates_refused_total", Help: "Block templates refused, by reason.", ConstLabels: labels,
@@ -66,7 +69,7 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 		cache("assay_address_cache_hits_total", "Logins whose address was known.", func() float64 { hits, _ := addresses.Stats(); return float64(hits) }),
 		cache("assay_address_cache_misses_total", "Logins whose address had to be parsed.", func() float64 { _, misses := addresses.Stats(); return float64(misses) }),
 	)
-	reg.MustRegister(m.found, m.won, m.lost, m.shed, m.unanswered, m.waiting, m.watched, m.foreign, m.tipsMissed, m.templates, m.credited, m.refusals, m.latency, m.height, m.difficulty,
+	reg.MustRegister(m.found, m.won, m.lost, m.shed, m.unanswered, m.waiting, m.watched, m.foreign, m.tipsMissed, m.templates, m.dropped, m.unknown, m.credited, m.refusals, m.latency, m.height, m.difficulty,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "assay_template_age_seconds", Help: "Time since the newest template came or was confirmed as still the best; -1 while there is none.", ConstLabels: labels,
 		}, func() float64 {

@@ -51,7 +51,8 @@ type Block struct {
 type Blocks interface {
 	// Submit offers the block to every daemon and returns once one has
 	// accepted it, all have rejected it, or ctx has ended. The error wraps
-	// ErrUnknownFate when none gave a definite answer.
+	// ErrUnknownFate when none gave a definite answer, and ErrRefused when the
+	// block was refused for what it is and not for a rival that came first.
 	Submit(ctx context.Context, id [32]byte, block []byte) (daemon string, err error)
 }
 
@@ -112,7 +113,9 @@ type Pool struct {
 	metrics   *metrics
 	sessions  atomic.Uint32
 	subs      []func(*job.Template) // immutable once the first offer comes
-	seeds     seedBook              // owned by Accept's goroutine
+	seeds     seedBook              // of current seeds; owned by Accept's goroutine, as the next two
+	upcoming  seedBook              // of next seeds
+	misnamed  [32]byte              // the last next seed that was not confirmed, to say so once
 
 	tips      tips
 	finds     finds

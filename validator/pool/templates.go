@@ -9,12 +9,28 @@ import (
 	"github.com/assay-pool/assay/validator/job"
 )
 
-// seedBook remembers which seed belongs to which height, so that the chain is
-// asked once an epoch and a daemon that suddenly names another seed is caught.
+// seedBook remembers which seed the chain confirmed for which height, so that
+// it is asked once an epoch and a daemon that suddenly names another seed is
+// caught.
 type seedBook struct {
 	height uint64
 	seed   [32]byte
 	known  bool
+}
+
+// confirmed asks the chain whether seed is the block at height, unless it has
+// said so before. id is what the chain has there instead.
+func (b *seedBook) confirmed(ctx context.Context, chain Chain, height uint64, seed [32]byte) (id [32]byte, err error) {
+	if b.known && b.height == height && b.seed == seed {
+		return seed, nil
+	}
+	if id, err = chain.BlockID(ctx, height); err != nil {
+		return id, fmt.Errorf("ask for the seed block at height %d: %w", height, err)
+	}
+	if id == seed {
+		*b = seedBook{height: height, seed: seed, known: true}
+	}
+	return id, nil
 }
 
 // Accept checks an offer and publishes it as the current template. It returns
@@ -56,27 +72,62 @@ func (p *Pool) readySeed(ctx context.Context, t *job.Template, height uint64) er
 	if p.cfg.Seeds == nil || p.cfg.Chain == nil {
 		return fmt.Errorf("pool %s: %v needs seeds, and none can be made", p.cfg.Name, t.Algo)
 	}
-	if !p.seeds.known || p.seeds.height != height || p.seeds.seed != t.Seed {
-		id, err := p.cfg.Chain.BlockID(ctx, height)
-		if err != nil {
-			return fmt.Errorf("ask for the seed block at height %d: %w", height, err)
-		}
-		if id != t.Seed {
-			return &job.Refusal{Reason: "seed", Detail: fmt.Sprintf("the block at height %d is %x, the template's seed %x", height, id, t.Seed)}
-		}
-		p.seeds = seedBook{height: height, seed: t.Seed, known: true}
+	id, err := p.seeds.confirmed(ctx, p.cfg.Chain, height, t.Seed)
+	if err != nil {
+		return err
 	}
-	next := t.NextSeed
-	if next == t.Seed {
-		next = [32]byte{}
+	if id != t.Seed {
+		return &job.Refusal{Reason: "seed", Detail: fmt.Sprintf("the block at height %d is %x, the template's seed %x", height, id, t.Seed)}
 	}
-	p.cfg.Seeds.Announce(p.cfg.Name, t.Seed, next)
+	if t.NextSeed == t.Seed {
+		t.NextSeed = [32]byte{}
+	}
+	if t.NextSeed != ([32]byte{}) && !p.nextSeed(ctx, t) {
+		t.NextSeed = [32]byte{}
+	}
+	p.cfg.Seeds.Announce(p.cfg.Name, t.Seed, t.NextSeed)
 	wait, cancel := context.WithTimeout(ctx, p.cfg.SeedWait)
 	defer cancel()
 	if err := p.cfg.Seeds.Wait(wait, t.Seed); err != nil {
 		return fmt.Errorf("wait for the cache of seed %x: %w", t.Seed, err)
 	}
 	return nil
+}
+
+// nextSeed tells whether the chain confirms the template's next seed. Without
+// that the template is as good, but the seed is neither built nor told to
+// miners: 256 MiB and seconds of every core are not for anybody to ask for. The
+// block may be the tip, which a reorganisation can still change, so a mismatch
+// is no reason to leave the daemon.
+func (p *Pool) nextSeed(ctx context.Context, t *job.Template) bool {
+	height := p.cfg.Coin.NextSeedHeight(t.Height)
+	id, err := p.upcoming.confirmed(ctx, p.cfg.Chain, height, t.NextSeed)
+	if err == nil && id == t.NextSeed {
+		p.misnamed = [32]byte{}
+		return true
+	}
+	p.metrics.unknown.Inc()
+	if p.misnamed != t.NextSeed {
+		p.misnamed = t.NextSeed
+		p.log.Warn("the next RandomX seed is not confirmed by the chain and not built", "daemon", t.Daemon,
+			"height", height, "seed", fmt.Sprintf("%x", t.NextSeed), "block", fmt.Sprintf("%x", id), "err", err)
+	}
+	return false
+}
+
+// ErrRefused is wrapped by [Blocks.Submit]'s error when the daemons refused the
+// block for what it is.
+var ErrRefused = errors.New("block refused")
+
+// drop takes the template of a refused block out of work. The daemon client is
+// asking for another one already. If the chain has a new tip the template was
+// out of work anyway.
+func (p *Pool) drop(f *find) {
+	if p.board.Drop(f.of) {
+		p.metrics.dropped.Inc()
+		p.log.Error("a block was refused: its template is dropped, and another one is asked for",
+			"height", f.Height, "id", f.id, "daemon", f.of.Daemon)
+	}
 }
 
 // ErrNoTemplate is a pool without work.
