@@ -28,12 +28,17 @@ type Client struct {
 
 	mu        sync.Mutex // guards everything below
 	active    *node
-	since     time.Time // when active was chosen
-	current   *Template // as last accepted
-	confirmed time.Time // when current was last known to extend the chosen daemon's tip
-	lastFetch time.Time
-	fetchTxs  uint64    // transaction pool size when current was fetched
-	postponed time.Time // when accept could last not judge a template; zero = it could since
+	since     time.Time      // when active was chosen
+	current   *Template      // as last accepted
+	renewed   time.Time      // when current came, or came again byte for byte
+	lastFetch time.Time      // when a daemon last gave current or a template no better
+	fetchTxs  uint64         // transaction pool size then
+	urgent    cause          // a template is wanted whatever the clocks say; causeNone = it is not
+	refused   *work          // of a block on current's parent that was refused; nil = none was
+	refusedBy map[*node]bool // who has offered that work again since
+	refusals  uint64         // blocks refused so, to see that one came meanwhile
+	lost      bool           // current is that work, and nothing has replaced it yet
+	postponed time.Time      // when accept could last not judge a template; zero = it could since
 	closed    bool
 }
 
@@ -56,7 +61,7 @@ func New(cfg Config) (*Client, error) {
 		c.nodes = append(c.nodes, &node{caller: call, zmqAddr: zmq, kick: make(chan struct{}, 1)})
 	}
 	var err error
-	if c.metrics, err = newMetrics(&cfg, c); err != nil {
+	if c.metrics, err = newMetrics(&cfg); err != nil {
 		return nil, fmt.Errorf("daemon client metrics: %w", err)
 	}
 	for _, n := range c.nodes {
@@ -66,12 +71,15 @@ func New(cfg Config) (*Client, error) {
 }
 
 // Run follows the chain until ctx ends and returns nil then. accept is called from one goroutine
-// for every template that differs from the last accepted one. An error marked by [Refused] means
+// for every template that is to replace the last accepted one, and confirm from the same one
+// whenever the chosen daemon gave that template again, or one that is no better and has all its
+// transactions: it is as good as new. Whoever wants to know how old the work is keeps that time; the
+// client does not. An error marked by [Refused] means
 // that the template is wrong: it is counted, the daemon is left alone for RefuseBackoff, and the
 // next daemon is asked. Any other error means that accept could not judge the template: it is
 // counted, nobody is blamed, and the template is fetched again with the next poll. Run may be
 // called once.
-func (c *Client) Run(ctx context.Context, accept func(*Template) error) error {
+func (c *Client) Run(ctx context.Context, accept func(*Template) error, confirm func()) error {
 	if !c.running.CompareAndSwap(false, true) {
 		return errors.New("daemon client is already running")
 	}
@@ -96,7 +104,7 @@ func (c *Client) Run(ctx context.Context, accept func(*Template) error) error {
 		}
 		// Bounded: each round that asks for another has blocked one daemon.
 		for range c.nodes {
-			if !c.step(ctx, accept) {
+			if !c.step(ctx, accept, confirm) {
 				break
 			}
 		}
@@ -119,8 +127,14 @@ func (c *Client) probe(ctx context.Context, n *node) {
 		now := time.Now()
 		n.metrics.polls.Inc()
 		n.metrics.infoSeconds.Observe(ci.latency.Seconds())
+		if err == nil {
+			err = n.named("get_info", c.cfg.checkNetwork(ci.network))
+		}
 		c.note(n, ci, err, start, now)
 		c.announceNews()
+		if err == nil {
+			c.proveLead(ctx, n, ci)
+		}
 
 		interval := c.cfg.HealthInterval
 		if a := c.chosen(); a == n || a == nil {
@@ -175,10 +189,11 @@ func (c *Client) chosen() *node {
 // choose picks the daemon to use: the first fit one in the order given, else the first that
 // answers at all. nil when none does.
 func (c *Client) choose(now time.Time) *node {
+	s := c.standing(now)
 	var heights []uint64
 	for _, n := range c.nodes {
 		n.mu.Lock()
-		if n.answering && !now.Before(n.blockedUntil) {
+		if n.votes(now) && n.counts(&c.cfg, &s) {
 			heights = append(heights, n.info.height)
 		}
 		n.mu.Unlock()
@@ -188,7 +203,9 @@ func (c *Client) choose(now time.Time) *node {
 	var best *node
 	bestFit := unfit
 	for _, n := range c.nodes {
-		n.judgeLag(&c.cfg, ref, now)
+		if n.judge(&c.cfg, &s, ref, now) {
+			c.unproven(n)
+		}
 		if f := n.fitness(now); f > bestFit {
 			best, bestFit = n, f
 		}
@@ -223,6 +240,15 @@ func (c *Client) use(best *node, now time.Time) (old string, changed bool) {
 	}
 	c.active, c.since = best, now
 	return old, true
+}
+
+// unproven tells of a daemon whose height does not count.
+func (c *Client) unproven(n *node) {
+	n.metrics.errors[KindAbsurd].Inc()
+	n.mu.Lock()
+	why := n.behind
+	n.mu.Unlock()
+	c.cfg.Log.Warn("coin daemon is not believed", "pool", c.cfg.Pool, "daemon", n.name, "err", why)
 }
 
 // DaemonStatus is one daemon as /readyz and the log show it.
@@ -263,18 +289,10 @@ func (c *Client) Template() *Template {
 	return c.current
 }
 
-// LastTemplate is when the current template was last known to be good: announced, or confirmed by
-// a poll of the chosen daemon whose tip is still its parent. Zero before the first. A pool stops
-// handing out jobs when this is too long ago.
-func (c *Client) LastTemplate() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.confirmed
-}
-
 // HeaderByHeight asks the daemons in order of preference, the chosen one first, for a block of the
 // chain; the first answer counts. The error is the last daemon's.
 func (c *Client) HeaderByHeight(ctx context.Context, height uint64) (h Header, err error) {
+	err = errNoDaemon
 	for _, n := range c.order() {
 		if h, err = n.headerByHeight(ctx, c.cfg.RPCTimeout, height); err == nil {
 			return h, nil
@@ -288,7 +306,7 @@ func (c *Client) HeaderByHeight(ctx context.Context, height uint64) (h Header, e
 // daemon's.
 func (c *Client) HeaderByID(ctx context.Context, id [32]byte) (Header, error) {
 	var beside *Header
-	var last error
+	last := errNoDaemon
 	for _, n := range c.order() {
 		h, err := n.headerByID(ctx, c.cfg.RPCTimeout, id)
 		switch {
@@ -306,20 +324,23 @@ func (c *Client) HeaderByID(ctx context.Context, id [32]byte) (Header, error) {
 	return Header{}, last
 }
 
-// order is the daemons with the chosen one first.
+// order is the daemons of our network with the chosen one first. It may be empty.
 func (c *Client) order() []*node {
+	order := make([]*node, 0, len(c.nodes))
 	a := c.chosen()
-	if a == nil {
-		return c.nodes
+	if a != nil && !a.isForeign() {
+		order = append(order, a)
 	}
-	order := append(make([]*node, 0, len(c.nodes)), a)
 	for _, n := range c.nodes {
-		if n != a {
+		if n != a && !n.isForeign() {
 			order = append(order, n)
 		}
 	}
 	return order
 }
+
+// errNoDaemon is the answer of no daemon at all.
+var errNoDaemon = errors.New("no coin daemon is on the coin's network")
 
 // Close waits for the senders that Submit left running, until ctx ends; then it cuts them off. No
 // Submit may begin after it. Returns ctx's error if it had to cut.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-pool/assay/internal/redact"
+	"github.com/assay-pool/assay/validator/blob"
 )
 
 // Endpoint is one coin daemon.
@@ -37,6 +38,12 @@ type Config struct {
 	Daemons []Endpoint
 	// Wallet is the address the coinbase pays to. monerod refuses subaddresses.
 	Wallet string
+	// BlobType is how the coin's templates are to be read. CryptoNote.
+	BlobType blob.Type
+	// Coin as --coin names it, and its network ("mainnet", "testnet", "stagenet", "regtest"): a
+	// daemon that says it is on another one is refused. An empty Network takes any.
+	Coin    string
+	Network string
 	// ReserveSize is how many extra-nonce bytes the daemon reserves in the coinbase, 1…127
 	// (above that the length varint has two bytes and gains nothing). Required.
 	ReserveSize int

@@ -19,6 +19,7 @@ const (
 	KindRPC                // a JSON-RPC error
 	KindBusy               // status BUSY or error -9: the daemon is starting or syncing
 	KindNotSynced          // the daemon says itself that it is not synchronised
+	KindNetwork            // the daemon is on another network than the coin
 	KindAbsurd             // well formed but impossible, or contradicting itself
 	KindStaleTemplate      // a template below the height the daemon said it has
 	KindRefused            // accept returned an error for the template
@@ -26,7 +27,7 @@ const (
 )
 
 var kindNames = [kindCount]string{"none", "unreachable", "timeout", "http", "auth", "too_large", "malformed",
-	"rpc", "busy", "not_synced", "absurd", "stale_template", "refused"}
+	"rpc", "busy", "not_synced", "wrong_network", "absurd", "stale_template", "refused"}
 
 func (k Kind) String() string {
 	if k < kindCount {

@@ -68,18 +68,6 @@ func TestRefresh(t *testing.T) {
 		fake.SetTxs(4)
 		f.wait("template with the new transactions", func(t *daemon.Template) bool { return len(t.Blob) == len(first.Blob)+3*32 })
 	})
-	t.Run("fewer transactions do not", func(t *testing.T) {
-		fake := daemontest.NewFake(t, daemontest.FakeOptions{Txs: 4})
-		f := follow(t, fastConfig(fake.Wallet, fakeEndpoint(fake)), nil)
-		f.waitHeight(100)
-		fake.SetTxs(1)
-		eventually(t, "a second fetch", func() bool { return fake.Calls("get_block_template") >= 2 })
-		polls := fake.Calls("get_info")
-		eventually(t, "more polls", func() bool { return fake.Calls("get_info") > polls+5 })
-		if n := f.count(); n != 1 {
-			t.Fatalf("%d announcements", n)
-		}
-	})
 	t.Run("not before its time", func(t *testing.T) {
 		fake := daemontest.NewFake(t, daemontest.FakeOptions{Txs: 1})
 		cfg := fastConfig(fake.Wallet, fakeEndpoint(fake))
@@ -144,6 +132,7 @@ func TestFailover(t *testing.T) {
 func TestLaggingDaemonIsLeft(t *testing.T) {
 	a := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
 	b := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
+	b.Join(a)
 	f := follow(t, fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b)), nil)
 	f.waitHeight(300)
 	b.Extend(5)
@@ -173,6 +162,7 @@ func TestOneLiarIsOutvoted(t *testing.T) {
 func TestRefusedTemplateFailsOver(t *testing.T) {
 	a := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
 	b := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
+	b.Join(a)
 	reg := prometheus.NewRegistry()
 	cfg := fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))
 	cfg.Registerer = reg
@@ -226,6 +216,7 @@ func TestOwnTroubleBlamesNoDaemon(t *testing.T) {
 func TestStuckDaemonIsLeft(t *testing.T) {
 	a := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
 	b := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
+	b.Join(a)
 	cfg := fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))
 	cfg.StuckAfter = 100 * time.Millisecond
 	f := follow(t, cfg, nil)
@@ -325,13 +316,13 @@ func TestAllDaemonsGone(t *testing.T) {
 	tpl := f.waitHeight(100)
 	fake.Down()
 	eventually(t, "unhealthy", func() bool { s := f.Status()[0]; return !s.Healthy && !s.Active })
-	last := f.LastTemplate()
-	if f.Template() != tpl || last.IsZero() {
+	kept := f.confirmed()
+	if f.Template() != tpl {
 		t.Fatal("the last template is gone")
 	}
 	errsBefore := f.Status()[0].ErrorAt
 	eventually(t, "more failed polls", func() bool { return f.Status()[0].ErrorAt.After(errsBefore) })
-	if !f.LastTemplate().Equal(last) {
+	if f.confirmed() != kept {
 		t.Error("the template was confirmed by nobody")
 	}
 	fake.Up()

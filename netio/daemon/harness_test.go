@@ -29,6 +29,7 @@ type follower struct {
 	tb   testing.TB
 	mu   sync.Mutex
 	got  []*daemon.Template
+	kept int // times the last one was confirmed
 	deny func(*daemon.Template) error
 	log  *logtest.Handler
 }
@@ -45,7 +46,9 @@ func fastConfig(wallet string, eps ...daemon.Endpoint) daemon.Config {
 func follow(tb testing.TB, cfg daemon.Config, deny func(*daemon.Template) error) *follower {
 	tb.Helper()
 	unlocked := logtest.New(tb)
-	cfg.Log = slog.New(unlocked)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(unlocked)
+	}
 	c, err := daemon.New(cfg)
 	if err != nil {
 		tb.Fatal(err)
@@ -54,7 +57,7 @@ func follow(tb testing.TB, cfg daemon.Config, deny func(*daemon.Template) error)
 	f := &follower{Client: c, tb: tb, deny: deny, log: unlocked}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx, f.accept) }()
+	go func() { done <- c.Run(ctx, f.accept, f.confirm) }()
 	tb.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -79,6 +82,18 @@ func (f *follower) accept(t *daemon.Template) error {
 	}
 	f.got = append(f.got, t)
 	return nil
+}
+
+func (f *follower) confirm() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept++
+}
+
+func (f *follower) confirmed() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.kept
 }
 
 func (f *follower) count() int {

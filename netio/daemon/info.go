@@ -12,6 +12,7 @@ type chainInfo struct {
 	height  uint64   // blocks in the chain = height of the block to be found
 	tip     [32]byte // id of the last block
 	txs     uint64   // in the transaction pool
+	network string   // as coins name it; "" when the daemon does not say
 	latency time.Duration
 }
 
@@ -21,6 +22,7 @@ type infoAnswer struct {
 	TxPool       uint64  `json:"tx_pool_size"`
 	Synchronized *bool   `json:"synchronized"`
 	BusySyncing  bool    `json:"busy_syncing"`
+	networkAnswer
 	answerStatus
 }
 
@@ -48,7 +50,7 @@ func decodeInfo(result []byte) (chainInfo, *Error) {
 	if a.BusySyncing || a.Synchronized != nil && !*a.Synchronized {
 		return ci, fault(KindNotSynced, "not synchronised at height %d", *a.Height)
 	}
-	ci.height, ci.txs = *a.Height, a.TxPool
+	ci.height, ci.txs, ci.network = *a.Height, a.TxPool, a.network()
 	return ci, nil
 }
 
@@ -119,6 +121,7 @@ func (c *caller) info(ctx context.Context, timeout time.Duration) (chainInfo, er
 }
 
 func (c *caller) template(ctx context.Context, timeout time.Duration, wallet string, reserve int) (*Template, error) {
+	asked := time.Now()
 	res, err := c.call(ctx, timeout, "get_block_template", map[string]any{"wallet_address": wallet, "reserve_size": reserve})
 	if err != nil {
 		return nil, err
@@ -127,7 +130,7 @@ func (c *caller) template(ctx context.Context, timeout time.Duration, wallet str
 	if derr != nil {
 		return nil, c.named("get_block_template", derr)
 	}
-	t.Daemon, t.Received = c.name, time.Now()
+	t.Daemon, t.asked, t.Received = c.name, asked, time.Now()
 	return t, nil
 }
 

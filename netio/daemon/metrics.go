@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -18,6 +16,7 @@ type metrics struct {
 
 	height                                  prometheus.Gauge
 	announced, unchanged, notWorth, refused prometheus.Counter
+	sameAgain                               prometheus.Counter
 	postponed                               prometheus.Counter
 	failovers, submitShed, lingerShed       prometheus.Counter
 }
@@ -39,7 +38,7 @@ func (m *nodeMetrics) setUp(up bool) {
 	}
 }
 
-func newMetrics(cfg *Config, c *Client) (*metrics, error) {
+func newMetrics(cfg *Config) (*metrics, error) {
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	}
@@ -66,6 +65,7 @@ func newMetrics(cfg *Config, c *Client) (*metrics, error) {
 	m.unchanged = templates.WithLabelValues("unchanged")
 	m.notWorth = templates.WithLabelValues("not_worth")
 	m.refused = templates.WithLabelValues("refused")
+	m.sameAgain = templates.WithLabelValues("refused_block")
 	m.postponed = templates.WithLabelValues("postponed")
 	m.height = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "assay_daemon_template_height", Help: "Height of the current template."})
@@ -75,21 +75,12 @@ func newMetrics(cfg *Config, c *Client) (*metrics, error) {
 		Name: "assay_daemon_submit_shed_total", Help: "Blocks not submitted because too many were being submitted."})
 	m.lingerShed = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "assay_daemon_linger_shed_total", Help: "Accepted blocks whose delivery to further daemons was given up for newer ones."})
-	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "assay_daemon_template_age_seconds", Help: "Time since the current template was last known to be good; -1 = none yet.",
-	}, func() float64 {
-		at := c.LastTemplate()
-		if at.IsZero() {
-			return -1
-		}
-		return time.Since(at).Seconds()
-	})
 	if cfg.Registerer == nil {
 		return m, nil
 	}
 	reg := prometheus.WrapRegistererWith(prometheus.Labels{"pool": cfg.Pool}, cfg.Registerer)
 	for _, col := range []prometheus.Collector{m.up, m.active, m.nodeHeight, m.feedUp, m.polls, m.notices, m.missed, m.errors, m.submits,
-		m.seconds, templates, m.height, m.failovers, m.submitShed, m.lingerShed, age} {
+		m.seconds, templates, m.height, m.failovers, m.submitShed, m.lingerShed} {
 		if err := reg.Register(col); err != nil {
 			return nil, err
 		}

@@ -26,6 +26,9 @@ type node struct {
 	heightSince  time.Time  // when info.height was first seen
 	behindSince  time.Time  // zero = not behind
 	behind       string     // why it is held back although it answers, "" = it is not
+	lead         lead       // the last proof that it is ahead of the others
+	doubted      bool       // behind is for a lead that was not proven
+	foreign      bool       // it said it is on another network
 	blockedUntil time.Time  // left alone until then: its template was refused or did not come
 	blocks       int        // blockings in a row, for the back-off
 	fetchFails   int        // get_block_template in a row
@@ -52,7 +55,7 @@ func (n *node) good(cfg *Config, ci chainInfo, start, now time.Time) (mute bool)
 	if !n.seen || n.goods >= cfg.RecoverAfter {
 		n.healthy = true // the very first answer suffices: nothing is known against it
 	}
-	n.seen, n.answering = true, true
+	n.seen, n.answering, n.foreign = true, true, false
 	n.metrics.height.Set(float64(ci.height))
 	n.metrics.setUp(n.healthy)
 	return mute
@@ -67,12 +70,24 @@ func (n *node) bad(cfg *Config, err error, now time.Time) (usable bool) {
 	n.fails++
 	n.lastErr, n.lastErrAt = err, now
 	// A daemon that says itself that it is not ready, or talks nonsense, needs no second try.
-	if k := KindOf(err); n.fails >= cfg.FailAfter || k == KindBusy || k == KindNotSynced || k.distrust() {
+	k := KindOf(err)
+	if n.fails >= cfg.FailAfter || k == KindBusy || k == KindNotSynced || k == KindNetwork || k.distrust() {
 		n.healthy = false
 	}
-	n.metrics.errors[KindOf(err)].Inc()
+	if k == KindNetwork {
+		n.foreign = true // until it says something else, which a daemon that is away does not
+	}
+	n.metrics.errors[k].Inc()
 	n.metrics.setUp(n.healthy)
 	return n.healthy
+}
+
+// isForeign tells whether the daemon said it is on another network: it is asked nothing about our
+// chain and given no block.
+func (n *node) isForeign() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.foreign
 }
 
 // fetchFailed records that no template could be had. Wrong data blocks the daemon at once, absent
@@ -124,9 +139,8 @@ func (n *node) fitness(now time.Time) fitness {
 	return unfit
 }
 
-// quorumHeight is the greatest height that at least half of the answering daemons have reached: of
-// two the higher one, of three the middle one, so that a single daemon with an invented height
-// cannot make all others look late.
+// quorumHeight is the greatest height that at least half of the daemons whose height counts have
+// reached: of two the higher one, of three the middle one.
 func quorumHeight(sorted []uint64) uint64 {
 	if len(sorted) == 0 {
 		return 0
@@ -134,10 +148,23 @@ func quorumHeight(sorted []uint64) uint64 {
 	return sorted[len(sorted)-1-(len(sorted)-1)/2]
 }
 
-// judgeLag compares the daemon with the height ref that the others reached.
-func (n *node) judgeLag(cfg *Config, ref uint64, now time.Time) {
+// judge compares the daemon with the others: with the height ref that counts for being late, and
+// with where they stand for a lead. It reports whether the daemon has just lost its credit.
+func (n *node) judge(cfg *Config, s *standing, ref uint64, now time.Time) (lost bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.judgeLag(cfg, ref, now)
+	var doubted bool
+	if text := n.doubt(cfg, s); text != "" && n.behind == "" {
+		n.behind, doubted = text, n.proofOf(s) != leadOpen
+	}
+	lost = doubted && !n.doubted
+	n.doubted = doubted
+	return lost
+}
+
+// judgeLag compares the daemon with the height ref that the others reached. Called with mu held.
+func (n *node) judgeLag(cfg *Config, ref uint64, now time.Time) {
 	n.behind = ""
 	h := n.info.height
 	if h >= ref {

@@ -100,17 +100,24 @@ func (c *Client) Submit(ctx context.Context, id [32]byte, block []byte) Outcome 
 		c.metrics.submitShed.Inc()
 		return Outcome{Unreachable: true, Detail: "too many blocks are being submitted"}
 	}
-	s := &submission{c: c, results: make([]Result, len(c.nodes)),
-		answers: make(chan numbered, len(c.nodes)), left: len(c.nodes)}
+	nodes := c.order()
+	if len(nodes) == 0 {
+		return Outcome{Unreachable: true, Detail: errNoDaemon.Error()}
+	}
+	s := &submission{c: c, results: make([]Result, len(nodes)), answers: make(chan numbered, len(nodes)), left: len(nodes)}
 	// The senders obey the caller until it has its answer, and lingerCx always.
 	var sendCx context.Context
 	sendCx, s.stop = context.WithCancel(c.lingerCx)
-	for i, n := range c.nodes {
+	for i, n := range nodes {
 		s.results[i].Daemon = n.name
 		c.submits.Go(func() { s.answers <- numbered{i, c.send(sendCx, n, id, block)} })
 	}
 	s.wait(ctx)
-	return conclude(s.results)
+	o := conclude(s.results)
+	if o.Rejected {
+		c.blockRefused(block)
+	}
+	return o
 }
 
 // submission is one block on its way. Owned by Submit until that returns.
@@ -153,7 +160,6 @@ func (s *submission) wait(ctx context.Context) {
 				continue
 			}
 			accepted = true
-			s.c.nodes[a.i].wake() // its tip has just moved
 			if !a.r.Alternative {
 				s.c.linger(s)
 				return
@@ -257,11 +263,19 @@ func (c *Client) send(ctx context.Context, n *node, id [32]byte, block []byte) R
 		case AnswerAccepted:
 			r.Open = false
 			n.metrics.accepted.Inc()
+			if r.Alternative {
+				n.wake() // another block has moved its tip
+			} else {
+				c.blockTaken(n)
+			}
 			return r
 		case AnswerRejected:
 			r.Open = false
 			n.metrics.rejected.Inc()
 			c.cfg.Log.Warn("block rejected", "pool", c.cfg.Pool, "daemon", n.name, "detail", r.Detail)
+			if c.gave(n) {
+				c.blockRefused(block) // the others need not be waited for
+			}
 			return r
 		}
 		select {

@@ -24,6 +24,9 @@ type Template struct {
 	ExpectedReward uint64 // atomic units; 0 if the daemon sends none
 	Daemon         string // host:port it came from
 	Received       time.Time
+
+	asked time.Time // when the call began: what a poll told before is older than the template
+	work  *work     // nil when the blob cannot be read
 }
 
 const (
@@ -177,7 +180,15 @@ func (t *Template) same(o *Template) bool {
 }
 
 // pays tells whether t is worth disturbing every miner although o has the same parent: more
-// reward, or at least one more transaction (32 bytes of blob each).
+// reward, or at least one more transaction (32 bytes of blob each). Whether o can still become a
+// block is asked apart from it: [work.covers].
 func (t *Template) pays(o *Template) bool {
 	return t.ExpectedReward > o.ExpectedReward || len(t.Blob) >= len(o.Blob)+32
+}
+
+// asGood tells whether o is still as good as the newer t: on the same parent, with no transaction
+// that t lacks, and paying no less.
+func (t *Template) asGood(o *Template) bool {
+	return o != nil && t.Prev == o.Prev && t.Height == o.Height && t.Seed == o.Seed && t.NextSeed == o.NextSeed &&
+		t.Difficulty == o.Difficulty && t.work.covers(o.work) && !t.pays(o)
 }

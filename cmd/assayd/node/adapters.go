@@ -48,7 +48,7 @@ func (c chain) Submit(ctx context.Context, id [32]byte, block []byte) (string, e
 	case outcome.Unreachable:
 		return "", fmt.Errorf("%w: %s", pool.ErrUnknownFate, outcome.Detail)
 	}
-	return "", fmt.Errorf("%s: %s", outcome.Daemon, outcome.Detail)
+	return "", fmt.Errorf("%w by %s: %s", pool.ErrRefused, outcome.Daemon, outcome.Detail)
 }
 
 // OnChain implements pool.Fates.

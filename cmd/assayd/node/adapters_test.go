@@ -89,7 +89,7 @@ func TestVerdict(t *testing.T) {
 					cancel()
 				}
 				return verdict(c.err)
-			})
+			}, func() {})
 			if err != nil || client.Close(context.Background()) != nil {
 				t.Fatal(err)
 			}

@@ -36,6 +36,7 @@ func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, erro
 	}
 	daemons := cfg.Daemon
 	daemons.Pool, daemons.Log, daemons.Registerer = cfg.Name, n.log, n.registry
+	daemons.Coin, daemons.Network, daemons.BlobType = cfg.Pool.Coin.Name, cfg.Pool.Coin.Network, cfg.Pool.Coin.BlobType
 	if p.daemons, err = daemon.New(daemons); err != nil {
 		return p, err
 	}
@@ -57,7 +58,7 @@ func (p *poolNode) follow(ctx context.Context) error {
 			return nil // stopping is not the template's fault
 		}
 		return verdict(err)
-	})
+	}, p.pool.Board().Confirm)
 }
 
 // daemonsReady tells why no daemon can be used, or nil.

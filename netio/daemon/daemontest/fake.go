@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -24,6 +25,7 @@ type FakeOptions struct {
 	SeedHeight uint64
 	Txs        int    // transactions in the template
 	Reward     uint64 // default 600000000000
+	Network    string // nettype of get_info; default none, as forks of an old monerod
 }
 
 // Fake is a scripted coin daemon. All methods may be called at any time from any goroutine; a
@@ -55,6 +57,8 @@ type Fake struct {
 	checkBlock func(Candidate) error
 	lostSubmit int // answers to submit_block still to be lost
 	hold       chan struct{}
+	claim      uint64   // height in get_info instead of the true one; 0 = the true one
+	claimTip   [32]byte // with it
 }
 
 // Candidate is a submitted block, as CheckBlock sees it.
@@ -153,6 +157,14 @@ func (f *Fake) add(id [32]byte) {
 	f.timestamp++
 }
 
+// Join makes f a daemon of the same chain as o, with everything o has at this moment.
+func (f *Fake) Join(o *Fake) {
+	o.mu.Lock()
+	ids, chain, prev, height := maps.Clone(o.ids), maps.Clone(o.chain), o.prev, o.opt.Height
+	o.mu.Unlock()
+	f.set(func() { f.ids, f.chain, f.prev, f.opt.Height, f.issued = ids, chain, prev, height, nil })
+}
+
 // Reorg replaces the last block with another one of the same height.
 func (f *Fake) Reorg() {
 	f.set(func() { f.opt.Height--; f.add(RandomID()) })
@@ -174,6 +186,24 @@ func (f *Fake) SetTxs(n int) {
 		f.txs = f.txs[:n]
 		f.timestamp++
 	})
+}
+
+// ReplaceTx puts another transaction in the place of one, as when a transaction leaves the daemon's
+// pool and a new one comes.
+func (f *Fake) ReplaceTx(i int) {
+	f.set(func() {
+		f.txs = append([][32]byte(nil), f.txs...)
+		f.txs[i] = RandomID()
+		f.timestamp++
+	})
+}
+
+// SetNetwork is the nettype get_info tells from now on.
+func (f *Fake) SetNetwork(name string) { f.set(func() { f.opt.Network = name }) }
+
+// Claim makes get_info tell this height and tip, whatever the chain is; 0 = the truth again.
+func (f *Fake) Claim(height uint64, tip [32]byte) {
+	f.set(func() { f.claim, f.claimTip = height, tip })
 }
 
 // SetBusy makes every call but get_info answer as a starting monerod does; SetSynced(false) makes
@@ -319,8 +349,16 @@ func (f *Fake) dispatch(method string, params json.RawMessage) (result any, rerr
 	}
 	switch method {
 	case "get_info":
-		return map[string]any{"status": "OK", "untrusted": false, "height": f.opt.Height, "top_block_hash": hexID(f.prev),
-			"synchronized": !f.notSynced, "busy_syncing": false, "tx_pool_size": len(f.txs), "target_height": 0}, nil, false
+		height, tip := f.opt.Height, f.prev
+		if f.claim != 0 {
+			height, tip = f.claim, f.claimTip
+		}
+		r := map[string]any{"status": "OK", "untrusted": false, "height": height, "top_block_hash": hexID(tip),
+			"synchronized": !f.notSynced, "busy_syncing": false, "tx_pool_size": len(f.txs), "target_height": 0}
+		if f.opt.Network != "" {
+			r["nettype"] = f.opt.Network
+		}
+		return r, nil, false
 	case "get_block_template":
 		return f.template(params)
 	case "submit_block":
