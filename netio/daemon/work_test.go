@@ -205,3 +205,25 @@ func TestOwnBlockBringsTheNextTemplate(t *testing.T) {
 		}
 	}
 }
+
+// The daemon whose answer comes second is the one in use: it is as much in need of a new template as
+// if it had been first.
+func TestOwnBlockTakenByAnotherFirst(t *testing.T) {
+	a := daemontest.NewFake(t, daemontest.FakeOptions{})
+	b := daemontest.NewFake(t, daemontest.FakeOptions{})
+	b.Join(a)
+	follow(t, fastConfig(b.Wallet, fakeEndpoint(b)), nil).waitHeight(100) // now it knows the template
+	taken := make(chan struct{})
+	a.CheckBlock(func(daemontest.Candidate) error { <-taken; return nil })
+	cfg := fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))
+	cfg.PollInterval, cfg.HealthInterval, cfg.NotifyGap = time.Hour, time.Hour, time.Hour
+	f := follow(t, cfg, nil)
+	tpl := f.waitHeight(100) // of either, they are the same
+	eventually(t, "the first is in use", func() bool { return f.Status()[0].Active })
+	id, block := solved(t, tpl, 1)
+	if o := f.Submit(submitCx(t), id, block); !o.Accepted || o.Daemon != host(b.URL) {
+		t.Fatalf("outcome %+v", o)
+	}
+	close(taken)
+	f.wait("template on our block", func(t *daemon.Template) bool { return t.Prev == id && t.Daemon == host(a.URL) })
+}

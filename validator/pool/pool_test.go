@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -145,11 +146,10 @@ func TestAcceptPublishesWhenTheSeedIsReady(t *testing.T) {
 		t.Errorf("a template was published before its seed was ready: %v", err)
 	}
 	w.seeds[offer.Seed] = true
-	offer.NextSeed = [32]byte{77}
 	if err := p.Accept(ctx, offer); err != nil || len(published) != 1 || p.Board().Current() != published[0] {
 		t.Fatalf("accept: %v, %d published", err, len(published))
 	}
-	if last := w.announced[len(w.announced)-1]; last != [2][32]byte{offer.Seed, offer.NextSeed} {
+	if last := w.announced[len(w.announced)-1]; last != [2][32]byte{offer.Seed, {}} {
 		t.Errorf("announced %x", last)
 	}
 	if err := p.Ready(); err != nil {
@@ -181,6 +181,89 @@ func TestAcceptPublishesWhenTheSeedIsReady(t *testing.T) {
 	bad.Height++
 	if err := p.Accept(ctx, &bad); !errors.As(err, &refusal) || p.Board().Current() != published[0] {
 		t.Errorf("garbage: %v", err)
+	}
+}
+
+// TestNextSeedIsTheChains: a next seed that the chain does not confirm is neither
+// built nor told to miners, and is no reason to leave the template.
+func TestNextSeedIsTheChains(t *testing.T) {
+	w := newWorld()
+	profile := *jobtest.Profile(t)
+	profile.SeedLag = 1800 // the block is among the last of its epoch
+	p, err := pool.New(pool.Config{Name: "main", Coin: &profile, Ledger: w, Blocks: blocks{w}, Seeds: w, Chain: w, Verifier: verifier{w}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(context.Background())
+	offer := jobtest.Offer(t, 5)
+	offer.SeedHeight = profile.SeedHeight(offer.Height)
+	w.chain[offer.SeedHeight], w.seeds[offer.Seed] = offer.Seed, true
+	height := profile.NextSeedHeight(offer.Height)
+	if height == offer.SeedHeight {
+		t.Fatal("no next seed is known at this height")
+	}
+	next := [32]byte{77}
+	for _, tt := range []struct {
+		name  string
+		block *[32]byte // the chain has at the next seed's height
+		want  [32]byte
+	}{
+		{"nobody can be asked", nil, [32]byte{}},
+		{"another block", &[32]byte{78}, [32]byte{}},
+		{"the chain's", &next, next},
+	} {
+		delete(w.chain, height)
+		if tt.block != nil {
+			w.chain[height] = *tt.block
+		}
+		offer.NextSeed = next
+		if err := p.Accept(context.Background(), offer); err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		if last := w.announced[len(w.announced)-1]; last != [2][32]byte{offer.Seed, tt.want} {
+			t.Errorf("%s: announced %x", tt.name, last)
+		}
+		if got := p.Board().Current().NextSeed; got != tt.want {
+			t.Errorf("%s: miners are told of %x", tt.name, got)
+		}
+	}
+}
+
+// TestRefusedBlockDropsItsTemplate: what cannot become a block is no work, and
+// the pool says so until another template comes; a rival's block or a daemon
+// that does not answer drops nothing.
+func TestRefusedBlockDropsItsTemplate(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		drop bool
+	}{
+		{"refused", fmt.Errorf("%w by d: Block not accepted", pool.ErrRefused), true},
+		{"a rival came first", errors.New("d has another block of that height"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld()
+			w.block = true
+			w.submit = func(context.Context) (string, error) { return "", tt.err }
+			p := newPool(t, w)
+			offer := jobtest.Offer(t, 5)
+			w.chain[offer.SeedHeight], w.seeds[offer.Seed] = offer.Seed, true
+			if err := p.Accept(context.Background(), offer); err != nil {
+				t.Fatal(err)
+			}
+			first := p.Board().Current()
+			p.Submit(&verify.Share{Template: first, Received: time.Now(), Origin: w})
+			<-w.settled
+			if dropped := p.Board().Current() == nil; dropped != tt.drop {
+				t.Errorf("dropped: %v", dropped)
+			}
+			if err := p.Ready(); (err != nil) != tt.drop || err != nil && !strings.Contains(err.Error(), "refused") {
+				t.Errorf("ready: %v", err)
+			}
+			if err := p.Accept(context.Background(), offer); err != nil || p.Board().Current() == nil || p.Ready() != nil {
+				t.Errorf("the next template: %v, ready: %v", err, p.Ready())
+			}
+		})
 	}
 }
 
