@@ -74,13 +74,14 @@ func (b *Board) Confirm() {
 
 // Drop takes a template out of work because a block on it was refused: no job
 // is cut from it any more, and shares that are on their way have the grace time
-// left, as after a new block. It reports whether the template was Current.
+// left, as after a new block. It reports whether it is the template's first and
+// the chain has not moved on since, as far as the board knows.
 func (b *Board) Drop(t *Template) bool {
-	was := b.Current() == t
 	now := b.clock.read()
-	t.dropped.CompareAndSwap(0, now)
+	first := t.dropped.CompareAndSwap(0, now)
 	t.replaced.CompareAndSwap(0, now)
-	return was
+	latest := b.current.Load()
+	return first && latest != nil && latest.SameParent(t)
 }
 
 // Current is the template to cut jobs from, or nil when there is none, or the

@@ -201,7 +201,7 @@ func TestBoardConfirm(t *testing.T) {
 	if board.Current() != third || !board.Live(third) || board.Live(second) {
 		t.Error("the template after a dropped one is no work")
 	}
-	if board.Drop(second) || board.Current() != third {
+	if board.Drop(second) || board.Drop(first) || board.Current() != third {
 		t.Error("a late drop of an older template took the newest")
 	}
 }

@@ -46,7 +46,7 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 		foreign:    counter("assay_foreign_extra_nonce_total", "Blocks of the chain with an extra nonce of this pool that this node did not find: somebody hands out the same jobs. Alarm on any."),
 		tipsMissed: counter("assay_tips_missed_total", "New blocks of the chain that were not looked at for an extra nonce of ours: the next came first, no daemon gave them, or they have another form."),
 		templates:  counter("assay_templates_total", "Block templates published."),
-		dropped:    counter("assay_templates_dropped_total", "Block templates that were the newest when a block on them was refused."),
+		dropped:    counter("assay_templates_dropped_total", "Block templates dropped because a block on them was refused though their parent was still the tip. Each is money lost: look at the daemon."),
 		unknown:    counter("assay_next_seeds_unconfirmed_total", "Templates whose next seed was not the chain's, or could not be asked for: it was not built."),
 		credited:   counter("assay_credited_difficulty_total", "Difficulty of the accepted shares."),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
