@@ -170,7 +170,7 @@ func TestWrongNetwork(t *testing.T) {
 	m := daemontest.Start(t, daemontest.Options{})
 	n := launchNode(t, shortDir(t), "--coin", "monero", "--daemon", m.URL)
 	n.waitUnready("default/daemons", "it is on regtest, and --coin monero is on mainnet")
-	n.logs("coin daemon refused")
+	n.logs("a coin daemon cannot be used (--daemon)")
 	n.stop()
 	right := startNode(t, "--daemon", m.URL)
 	right.stop()
