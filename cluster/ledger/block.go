@@ -55,9 +55,10 @@ const (
 )
 
 // Found cuts the segment: all shares credited so far, the finder's included,
-// belong to the round this block closes if it is accepted. It never blocks and
-// is never refused for want of room, but counts against Admit. The caller must
-// settle the result by Accepted or Rejected.
+// belong to the round this block closes if it is accepted. It never blocks, and
+// is not refused for want of room among the credits, but counts against Admit;
+// nil when MaxFinds wait for Redis. The caller must settle the result by
+// Accepted, Rejected or LeaveOpen.
 func (l *Ledger) Found(b Block) *Pending {
 	if b.Node == "" {
 		b.Node = l.cfg.Node
@@ -76,6 +77,9 @@ func (l *Ledger) Found(b Block) *Pending {
 func (l *Ledger) take(p *Pending) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.finds >= l.cfg.MaxFinds {
+		return nil
+	}
 	if l.closed {
 		p.state, p.err = pendingRejected, ErrClosed
 		close(p.done)
@@ -91,6 +95,7 @@ func (l *Ledger) attach(p *Pending) {
 	s.find = p
 	s.born = bornAt(s.born)
 	l.entries++
+	l.finds++
 	l.cut()
 	l.wake()
 }

@@ -227,6 +227,7 @@ func (f *flusher) dequeue(s *segment) {
 	f.l.queue = f.l.queue[1:]
 	if s.find != nil {
 		f.l.entries--
+		f.l.finds--
 	}
 	f.l.finished = s.id
 	f.l.sending = time.Time{}

@@ -31,6 +31,9 @@ const (
 	// DefaultMaxPending bounds what waits for Redis, in entries (distinct wallet,
 	// worker and minute) plus finds; about 250 bytes each.
 	DefaultMaxPending = 200_000
+	// DefaultMaxFinds bounds the found blocks among them, about 3 KiB each: a chain
+	// that is worth anything has one in minutes.
+	DefaultMaxFinds = 4096
 	// DefaultRetainFor covers what a Redis with appendfsync everysec (1–2 s) or
 	// a lagging replica forgets when it dies.
 	DefaultRetainFor = 30 * time.Second
@@ -103,6 +106,7 @@ type Config struct {
 	SettleTimeout time.Duration
 	BatchEntries  int
 	MaxPending    int
+	MaxFinds      int
 	RetainFor     time.Duration
 	RetainEntries int
 	MaxWorkers    int
@@ -149,7 +153,7 @@ func (c *Config) setDefaults() error {
 		v   *int
 		def int
 	}{
-		{&c.BatchEntries, DefaultBatchEntries}, {&c.MaxPending, DefaultMaxPending},
+		{&c.BatchEntries, DefaultBatchEntries}, {&c.MaxPending, DefaultMaxPending}, {&c.MaxFinds, DefaultMaxFinds},
 		{&c.RetainEntries, DefaultRetainEntries}, {&c.MaxWorkers, DefaultMaxWorkers}, {&c.WalletsKept, DefaultWalletsKept},
 	}
 	for _, n := range ints {
@@ -197,6 +201,7 @@ type Ledger struct {
 	queue    []*segment    // guarded by mu; oldest first, the last is open
 	spare    *segment      // guarded by mu; an emptied segment to use again
 	entries  int           // guarded by mu; pending entries and finds, sent ones included
+	finds    int           // guarded by mu; those of the entries that are found blocks
 	finished uint64        // guarded by mu; id of the last segment that is wholly in Redis
 	progress chan struct{} // guarded by mu; closed and replaced when finished moves
 	closed   bool          // guarded by mu
@@ -259,8 +264,25 @@ func newStream(prefix uint32) string {
 // other start of any pool on the same Redis. 1 to 2^32-1.
 func (l *Ledger) NodePrefix() uint32 { return l.prefix }
 
-// Admit tells whether a Credit would be taken now; ask before the work of
-// verifying a share is spent on it.
+// Takes tells whether a Credit of this worker would be taken now; ask before the
+// work of verifying a share is spent on it. A full ledger still takes those of a
+// minute that has an entry, and makes room like Credit: without that a ledger
+// nobody credits would stay full.
+func (l *Ledger) Takes(wallet, worker string, at time.Time) bool {
+	k := cellKey{wallet: wallet, worker: cutWorker(worker), minute: at.Unix() / 60}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return false
+	case l.room(k.minute):
+		return true
+	}
+	_, ok := l.open().index[k]
+	return ok
+}
+
+// Admit tells whether there is room for a new entry; /readyz asks.
 func (l *Ledger) Admit() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
