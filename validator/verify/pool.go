@@ -98,7 +98,7 @@ func New(cfg Config) (*Pool, error) {
 		errs = append(errs, <-started)
 	}
 	if err := errors.Join(errs...); err != nil {
-		p.Close(context.Background())
+		_ = p.Close(context.Background()) // it has all the time
 		return nil, err
 	}
 	p.metrics.workers.Set(float64(cfg.Workers))
@@ -118,17 +118,34 @@ func (p *Pool) Submit(s *Share) {
 	}
 }
 
-// Close hashes what is queued until ctx ends and sheds the rest of it, but for
-// candidates; what comes later is shed. It returns when every share has been
-// judged and every worker is gone.
-func (p *Pool) Close(ctx context.Context) {
-	if ctx.Err() != nil {
-		p.queue.giveUp()
-	}
-	stop := context.AfterFunc(ctx, p.queue.giveUp)
-	defer stop()
+// lastBatch is what the batches under way get when Close has no more time: no
+// batch that a start does not warn of takes longer.
+const lastBatch = 500 * time.Millisecond
+
+// Close hashes what is queued until ctx ends and sheds the rest, candidates
+// included: a flood of forged ones must not keep a node from stopping. What comes
+// later is shed. When it returns nil every share has been judged and every worker
+// is gone. A batch cannot be interrupted: after lastBatch more it is left behind,
+// and the error says so; what it judges then is told to its shares' sinks all the
+// same.
+func (p *Pool) Close(ctx context.Context) error {
 	p.queue.close()
-	p.workers.Wait()
+	done := make(chan struct{})
+	go func() { p.workers.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	if candidates := p.queue.giveUp(); candidates > 0 {
+		p.cfg.Log.Error("block candidates are not hashed any more, the node must stop", "candidates", candidates)
+	}
+	select {
+	case <-done:
+		return nil
+	case <-time.After(lastBatch):
+		return fmt.Errorf("verify: hash workers are still in a batch: %w", ctx.Err())
+	}
 }
 
 // Depth is the number of shares waiting.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"testing"
@@ -278,43 +279,58 @@ func TestFullQueueSheds(t *testing.T) {
 	}
 }
 
-// TestCloseGivesUp: a stop that has no more time sheds plain shares and still
-// hashes the candidates.
+// TestCloseGivesUp: a stop that has no more time sheds what waits, candidates
+// included, and leaves a batch behind that does not end: whatever is forged or
+// hangs, the node stops.
 func TestCloseGivesUp(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	tmpl := jobtest.Template(t, 1)
-	j := newJudge(1 << 16)
-	h := &sha{width: 1, gate: make(chan struct{})}
-	p := start(t, h, verify.Config{Queue: 8})
-	p.Submit(honest(tmpl, j, 0)) // keeps the worker at the gate
-	for p.Depth() != 0 {
-		runtime.Gosched()
-	}
-	candidate := honest(tmpl, j, 1)
-	candidate.Candidate = true
-	plain := []*verify.Share{honest(tmpl, j, 2), honest(tmpl, j, 3)}
-	for _, s := range append(plain, candidate) {
-		p.Submit(s)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	closed := make(chan struct{})
-	go func() { p.Close(ctx); close(closed) }()
-	for probe := honest(tmpl, j, 9); probe.Verdict != validator.ShedShutdown; runtime.Gosched() {
-		// Until Close has begun, probes queue up or find no room.
-		probe = honest(tmpl, j, 9)
-		p.Submit(probe)
-	}
-	h.gate <- struct{}{} // the one at the gate
-	h.gate <- struct{}{} // the candidate
-	<-closed
-	for i, s := range plain {
-		if s.Verdict != validator.ShedDeadline {
-			t.Errorf("plain share %d after the time was up: %v", i, s.Verdict)
-		}
-	}
-	if candidate.Verdict != validator.Accepted {
-		t.Errorf("candidate: %v", candidate.Verdict)
+	for _, hangs := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the batch hangs: %v", hangs), func(t *testing.T) {
+			tmpl := jobtest.Template(t, 1)
+			j := newJudge(1 << 16)
+			h := &sha{width: 1, gate: make(chan struct{})}
+			p := start(t, h, verify.Config{Queue: 8})
+			first := honest(tmpl, j, 0)
+			p.Submit(first) // keeps the worker at the gate
+			for p.Depth() != 0 {
+				runtime.Gosched()
+			}
+			candidate := honest(tmpl, j, 1)
+			candidate.Candidate = true
+			waiting := []*verify.Share{honest(tmpl, j, 2), honest(tmpl, j, 3), candidate}
+			for _, s := range waiting {
+				p.Submit(s)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			closed := make(chan error, 1)
+			go func() { closed <- p.Close(ctx) }()
+			for probe := honest(tmpl, j, 9); probe.Verdict != validator.ShedShutdown; runtime.Gosched() {
+				// Until Close has begun, probes queue up or find no room.
+				probe = honest(tmpl, j, 9)
+				p.Submit(probe)
+			}
+			if hangs {
+				if err := <-closed; !errors.Is(err, context.Canceled) {
+					t.Errorf("close: %v", err)
+				}
+			}
+			h.gate <- struct{}{} // the one at the gate; what waits is not hashed
+			if !hangs {
+				<-closed
+			}
+			if err := p.Close(context.Background()); err != nil { // waits for the worker
+				t.Error(err)
+			}
+			for i, s := range waiting {
+				if s.Verdict != validator.ShedDeadline {
+					t.Errorf("share %d after the time was up: %v", i, s.Verdict)
+				}
+			}
+			if first.Verdict != validator.Accepted {
+				t.Errorf("the share at the gate: %v", first.Verdict)
+			}
+		})
 	}
 }
 

@@ -145,13 +145,19 @@ func (q *queue) oldest(c class) *lane {
 	return oldest
 }
 
-// overdue moves plain shares that have waited too long to late. mu is held.
+// overdue moves plain shares that have waited too long to late, and everything
+// once the queue is given up. mu is held.
 func (q *queue) overdue(late []*Share) []*Share {
 	now := time.Now()
-	for _, l := range q.lanes[classShare] {
-		for l.len() > 0 && (q.given || now.Sub(l.first().Received) > q.deadline) {
-			late = append(late, l.pop())
-			q.size[classShare]--
+	for c := range classes {
+		if c == classCandidate && !q.given {
+			continue
+		}
+		for _, l := range q.lanes[c] {
+			for l.len() > 0 && (q.given || now.Sub(l.first().Received) > q.deadline) {
+				late = append(late, l.pop())
+				q.size[c]--
+			}
 		}
 	}
 	return late
@@ -234,12 +240,13 @@ func (q *queue) close() {
 	q.filled.Broadcast()
 }
 
-// giveUp sheds the plain shares that still wait.
-func (q *queue) giveUp() {
+// giveUp sheds what still waits and tells how many candidates that are.
+func (q *queue) giveUp() (candidates int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.given = true
 	q.filled.Broadcast()
+	return q.size[classCandidate]
 }
 
 // depth is the number of shares waiting in a class.
