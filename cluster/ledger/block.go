@@ -67,26 +67,29 @@ func (l *Ledger) Found(b Block) *Pending {
 		b.Time = time.Now()
 	}
 	p := &Pending{l: l, block: b, deadline: time.Now().Add(l.cfg.SettleTimeout), done: make(chan struct{})}
-	if !l.take(p) {
+	switch l.take(p) {
+	case ErrFull:
+		return nil
+	case ErrClosed:
 		l.cfg.Log.Error("block found after the ledger was closed; it is not recorded", "id", hex.EncodeToString(b.ID[:]), "height", b.Height)
 	}
 	return p
 }
 
-// take attaches a find unless the ledger is closed.
-func (l *Ledger) take(p *Pending) bool {
+// take attaches a find: nil, ErrFull, or ErrClosed, which settles it.
+func (l *Ledger) take(p *Pending) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.finds >= l.cfg.MaxFinds {
-		return nil
-	}
-	if l.closed {
+	switch {
+	case l.closed:
 		p.state, p.err = pendingRejected, ErrClosed
 		close(p.done)
-		return false
+		return ErrClosed
+	case l.finds >= l.cfg.MaxFinds:
+		return ErrFull
 	}
 	l.attach(p)
-	return true
+	return nil
 }
 
 // attach ends the open segment with a find.

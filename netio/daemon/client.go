@@ -301,29 +301,6 @@ func (c *Client) HeaderByHeight(ctx context.Context, height uint64) (h Header, e
 	return Header{}, err
 }
 
-// HeaderByID asks the daemons in the same order for a block. One that has it beside its main chain
-// (Orphan) does not end the search: another may have it on its main chain. The error is the last
-// daemon's.
-func (c *Client) HeaderByID(ctx context.Context, id [32]byte) (Header, error) {
-	var beside *Header
-	last := errNoDaemon
-	for _, n := range c.order() {
-		h, err := n.headerByID(ctx, c.cfg.RPCTimeout, id)
-		switch {
-		case err != nil:
-			last = err
-		case !h.Orphan:
-			return h, nil
-		case beside == nil:
-			beside = &h
-		}
-	}
-	if beside != nil {
-		return *beside, nil
-	}
-	return Header{}, last
-}
-
 // order is the daemons of our network with the chosen one first. It may be empty.
 func (c *Client) order() []*node {
 	order := make([]*node, 0, len(c.nodes))

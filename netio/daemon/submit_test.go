@@ -207,8 +207,8 @@ func TestSubmitAlternative(t *testing.T) {
 			case !c.answer && (!o.Unreachable || o.Daemon != host(a.URL) || o.Results[0].Answer != daemon.AnswerNone || !o.Results[1].Alternative):
 				t.Errorf("a block beside the only chain heard of, another daemon not heard of: %+v", o)
 			}
-			if h, err := f.HeaderByID(submitCx(t), id); c.answer && (err != nil || h.Orphan) {
-				t.Errorf("header %+v, %v; one daemon has the block on its main chain", h, err)
+			if at := f.Locate(submitCx(t), id); c.answer && at.Daemon != host(a.URL) {
+				t.Errorf("located %+v; one daemon has the block on its main chain", at)
 			}
 		})
 	}
@@ -320,46 +320,4 @@ func TestHungDaemonShedsNoBlock(t *testing.T) {
 		t.Errorf("%v blocks were shed", n)
 	}
 	b.Release() // refuses them all, which ends the lingerers
-}
-
-// The daemon asked first may have a block beside its main chain that another has on its own.
-func TestHeaderByIDPrefersMainChain(t *testing.T) {
-	id := [32]byte{1, 2, 3}
-	orphan := orphanHeader(id)
-	main := strings.Replace(orphan, `"orphan_status":true`, `"orphan_status":false`, 1)
-	for name, c := range map[string]struct {
-		replies [2]string
-		from    int // index of the daemon whose header is wanted, -1 = none
-		orphan  bool
-	}{
-		"beside, main":   {[2]string{orphan, main}, 1, false},
-		"main, beside":   {[2]string{main, orphan}, 0, false},
-		"beside twice":   {[2]string{orphan, orphan}, 0, true},
-		"absent, beside": {[2]string{absent, orphan}, 1, true},
-		"absent twice":   {[2]string{absent, absent}, -1, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var fakes [2]*daemontest.Fake
-			var eps []daemon.Endpoint
-			for i := range fakes {
-				fakes[i] = daemontest.NewFake(t, daemontest.FakeOptions{})
-				fakes[i].SetReply("get_block_header_by_hash", c.replies[i])
-				eps = append(eps, fakeEndpoint(fakes[i]))
-			}
-			client, err := daemon.New(fastConfig(fakes[0].Wallet, eps...)) // without Run none is chosen: the order given
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.Close(context.Background())
-			h, err := client.HeaderByID(submitCx(t), id)
-			switch {
-			case c.from < 0:
-				if err == nil {
-					t.Errorf("header %+v of a block nobody has", h)
-				}
-			case err != nil || h.Orphan != c.orphan || h.Daemon != host(fakes[c.from].URL):
-				t.Errorf("header %+v, %v", h, err)
-			}
-		})
-	}
 }

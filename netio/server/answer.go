@@ -88,7 +88,9 @@ func (l *loop) finish(sub *submission) {
 		case share.Verdict == validator.Accepted:
 			s.proven = true
 			s.tuner.accepted(share.Difficulty)
-		case share.Verdict.Shed():
+		case share.Verdict.Shed() && !share.Block:
+			// The nonce of a proven block is never forgotten: it was submitted,
+			// whatever became of its credit, and would be again each time.
 			s.window.Forget(share.Job, share.Nonce)
 		}
 		l.out = stratum.AppendVerdict(l.out, &sub.id, share.Verdict)

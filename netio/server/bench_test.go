@@ -58,7 +58,9 @@ type noLedger struct{}
 
 func (noLedger) Credit(string, string, uint64, time.Time) bool { return true }
 func (noLedger) Reject(string, string, validator.Verdict)      {}
-func (noLedger) Found(pool.Block) pool.Pending                 { return pending{} }
+func (noLedger) Found(pool.Block) (pool.Settler, bool)         { return settler{}, true }
+func (noLedger) Reopen(pool.Block) pool.Settler                { return settler{} }
+func (noLedger) Takes(string, string, time.Time) bool          { return true }
 
 // bare is a session on a stub connection, logged in.
 type bare struct {

@@ -185,3 +185,37 @@ func TestDrainEndsInSpiteOfClaims(t *testing.T) {
 		})
 	}
 }
+
+// TestReplayedBlock: while the ledger is full a proven block's miner is told to
+// try again, and its nonce is a duplicate all the same: it would be hashed, found
+// and submitted each time. Shares that claim no block are not hashed at all, and
+// may come again once there is room.
+func TestReplayedBlock(t *testing.T) {
+	r := newRig(t, nil)
+	r.offer(false)
+	c := r.dial()
+	c.login(r, "")
+	setFull := func(full bool) {
+		r.ledger.mu.Lock()
+		defer r.ledger.mu.Unlock()
+		r.ledger.full = full
+	}
+	setFull(true)
+	c.submit(1, block)
+	c.refused(stratum.Text(validator.ShedLedger))
+	for range 3 {
+		c.submit(1, block)
+		c.refused("Duplicate share")
+	}
+	c.submit(2, 10_000)
+	c.refused(stratum.Text(validator.ShedLedger))
+	if hashed, found := r.verifier.count(), r.ledger.blocks(); hashed != 1 || found != 1 {
+		t.Errorf("%d shares were hashed, %d blocks found; want one of each", hashed, found)
+	}
+	setFull(false)
+	c.submit(1, block)
+	c.refused("Duplicate share")
+	c.submit(2, 10_000)
+	c.accepted()
+	r.balanced()
+}

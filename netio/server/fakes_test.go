@@ -95,11 +95,21 @@ type ledger struct {
 	credited map[string]uint64 // by wallet.worker
 	rejected map[validator.Verdict]int
 	found    int
+	full     bool // no credit is taken
+}
+
+func (l *ledger) Takes(string, string, time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.full
 }
 
 func (l *ledger) Credit(wallet, worker string, difficulty uint64, _ time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.full {
+		return false
+	}
 	l.credited[wallet+"."+worker] += difficulty
 	return true
 }
@@ -110,21 +120,25 @@ func (l *ledger) Reject(_, _ string, v validator.Verdict) {
 	l.rejected[v]++
 }
 
-func (l *ledger) Found(pool.Block) pool.Pending {
+func (l *ledger) Found(pool.Block) (pool.Settler, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.found++
-	return pending{}
+	return settler{}, true
 }
 
-type pending struct{}
+func (l *ledger) Reopen(pool.Block) pool.Settler { return settler{} }
 
-func (pending) Accepted(string) {}
-func (pending) Rejected(string) {}
+type settler struct{}
+
+func (settler) Accepted(string) {}
+func (settler) Rejected(string) {}
+func (settler) LeaveOpen()      {}
 
 type blocks struct{}
 
 func (blocks) Submit(context.Context, [32]byte, []byte) (string, error) { return "test", nil }
+func (blocks) Locate(context.Context, [32]byte) pool.Location           { return pool.Location{Daemon: "test"} }
 
 // seeds has every seed at once, and knows the seed block of the test's chain.
 type seeds struct{}

@@ -15,9 +15,11 @@ import (
 type find struct {
 	Block
 	id      string // hex
-	bytes   []byte // nil once they are in the log
-	of      *job.Template
-	pending Pending
+	bytes   []byte
+	of      *job.Template // nil of an earlier start's block
+	logged  bool          // its bytes are in the log
+	kept    bool          // its record is on disk
+	settler Settler
 }
 
 // finds are the blocks that wait for one of Submissions placers, oldest first.
@@ -28,32 +30,71 @@ type finds struct {
 	mu      sync.Mutex
 	waiting []*find // guarded by mu; not empty only while all placers run
 	placers int     // guarded by mu; goroutines
+	closed  bool    // guarded by mu
 }
 
-// found cuts the round and sends the block on its way. It never waits. Beyond
-// FoundBlocks the block is given up, its bytes in the log: that many mean that
-// no daemon has answered for minutes, so to wait would lose the worker's shares
-// and not win the block.
+// Errors of blocks that are given up without having been submitted.
+var (
+	errTooMany    = errors.New("too many found blocks wait for the daemons")
+	errUnrecorded = errors.New("too many found blocks wait for redis")
+	errClosed     = errors.New("it was found after the pool was closed")
+)
+
+// found cuts the round and sends the block on its way, once. It never waits.
+// Beyond FoundBlocks the block is given up, its bytes in the log: that many mean
+// that no daemon has answered for minutes, so to wait would lose the worker's
+// shares and not win the block.
 func (p *Pool) found(s *verify.Share, now time.Time) {
 	id, block := verify.Block(s)
+	if !p.known.add(id) {
+		p.metrics.known.Inc()
+		return
+	}
 	f := &find{
 		Block: Block{
 			ID: id, Height: s.Template.Height, Difficulty: s.Template.Difficulty.String(),
 			Reward: s.Template.Reward, Wallet: s.Wallet, Worker: s.Worker, Time: now,
 		},
-		id: hex.EncodeToString(id[:]), bytes: block, of: s.Template,
+		id: hex.EncodeToString(id[:]), bytes: block, of: s.Template, settler: noRound{},
 	}
 	p.tips.found(f.ID)
-	f.pending = p.cfg.Ledger.Found(f.Block)
 	p.metrics.found.Inc()
-	p.inflight.Add(1)
+	if !p.begin() {
+		p.metrics.shed.Inc()
+		p.metrics.lost.Inc()
+		p.complain("block not accepted", f, errClosed)
+		return
+	}
+	settler, room := p.cfg.Ledger.Found(f.Block)
+	if !room {
+		p.metrics.shed.Inc()
+		p.lost(f, errUnrecorded)
+		return
+	}
+	f.settler = settler
 	if !p.enqueue(f) {
 		p.metrics.shed.Inc()
 		p.lost(f, errTooMany)
 	}
 }
 
-var errTooMany = errors.New("too many found blocks wait for the daemons")
+// noRound settles a block that has cut no round.
+type noRound struct{}
+
+func (noRound) Accepted(string) {}
+func (noRound) Rejected(string) {}
+func (noRound) LeaveOpen()      {}
+
+// begin counts a block as on its way, unless the pool is closed.
+func (p *Pool) begin() bool {
+	q := &p.finds
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		p.inflight.Add(1)
+	}
+	return !q.closed
+}
 
 // enqueue gives f to a placer, a new one if there may be one more.
 func (p *Pool) enqueue(f *find) bool {
@@ -99,27 +140,40 @@ func (p *Pool) next() *find {
 	return f
 }
 
-// place submits a block and settles it, or hands it to a watch.
+// place writes a block down, submits it and settles it, or hands it to a watch.
 func (p *Pool) place(f *find) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.SubmitTimeout)
-	defer cancel()
-	daemon, err := p.cfg.Blocks.Submit(ctx, f.ID, f.bytes)
+	if p.cfg.Keeper != nil {
+		f.kept = p.cfg.Keeper.Keep(p.asking, f.Block, f.bytes) == nil
+	}
+	if p.submitting.Err() != nil {
+		p.leave(f, errors.New("it was not submitted before the pool was closed"))
+		return
+	}
+	daemon, err := p.offer(f)
 	switch {
 	case err == nil:
 		p.won(f, daemon)
-	case p.cfg.Fates != nil && errors.Is(err, ErrUnknownFate):
+	case unknown(err):
 		p.watch(f, err)
 	default:
 		p.lost(f, err)
 	}
 }
 
-// won and lost settle a block, exactly once.
+// offer submits a block to the daemons.
+func (p *Pool) offer(f *find) (daemon string, err error) {
+	ctx, cancel := context.WithTimeout(p.submitting, p.cfg.SubmitTimeout)
+	defer cancel()
+	return p.cfg.Blocks.Submit(ctx, f.ID, f.bytes)
+}
+
+// won, lost and leave settle a block, exactly once. The record on disk of one
+// that is won goes when its round is closed in Redis, which the Ledger tells.
 func (p *Pool) won(f *find, daemon string) {
 	defer p.inflight.Done()
 	p.metrics.won.Inc()
 	p.log.Info("block accepted", "height", f.Height, "id", f.id, "daemon", daemon, "worker", f.Worker)
-	f.pending.Accepted(daemon)
+	f.settler.Accepted(daemon)
 }
 
 func (p *Pool) lost(f *find, err error) {
@@ -129,15 +183,28 @@ func (p *Pool) lost(f *find, err error) {
 	}
 	p.metrics.lost.Inc()
 	p.complain("block not accepted", f, err)
-	f.pending.Rejected(err.Error())
+	f.settler.Rejected(err.Error())
+	if p.cfg.Keeper != nil {
+		p.cfg.Keeper.Drop(f.ID)
+	}
+}
+
+// leave gives up on a block that may have been taken all the same. Its record
+// stays on disk, where the next start finds it.
+func (p *Pool) leave(f *find, err error) {
+	defer p.inflight.Done()
+	p.metrics.left.Inc()
+	p.complain("block left unsettled", f, err)
+	f.settler.LeaveOpen()
+	p.unsettled.add(f)
 }
 
 // complain logs the block's bytes once: an operator can still submit them.
 func (p *Pool) complain(text string, f *find, err error) {
 	args := []any{"height", f.Height, "id", f.id, "err", err}
-	if f.bytes != nil {
+	if !f.logged {
 		args = append(args, "block", hex.EncodeToString(f.bytes))
-		f.bytes = nil
+		f.logged = true
 	}
 	p.log.Error(text, args...)
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -42,6 +40,8 @@ func (s *slow) Submit(ctx context.Context, id [32]byte, _ []byte) (string, error
 		return "", ctx.Err()
 	}
 }
+
+func (s *slow) Locate(context.Context, [32]byte) pool.Location { return pool.Location{} }
 
 // lines is a log a test reads.
 type lines struct {
@@ -150,115 +150,50 @@ func TestFoundNeverWaits(t *testing.T) {
 	}
 }
 
-// answers of the chain, one per question; the last one stays.
-type answers struct {
-	mu    sync.Mutex
-	asked chan [32]byte // capacity 16
-	list  []error
-}
-
-func (a *answers) OnChain(_ context.Context, id [32]byte) (string, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	err := a.list[0]
-	if len(a.list) > 1 {
-		a.list = a.list[1:]
-	}
-	select {
-	case a.asked <- id:
-	default:
-	}
-	return "chain", err
-}
-
-// TestUnknownFate: a block nobody gave a definite answer for is looked for on
-// the chain before it is booked as rejected.
-func TestUnknownFate(t *testing.T) {
-	absent := errors.New("no such block")
-	unknown := fmt.Errorf("%w: timeout", pool.ErrUnknownFate)
-	tests := []struct {
-		name   string
-		submit error
-		chain  []error // nil = the pool has nobody to ask
-		wait   time.Duration
-		close  bool // before the fate is known
-		want   string
-	}{
-		{"on the chain later", unknown, []error{absent, absent, nil}, time.Hour, false, "accepted by chain"},
-		{"on the chain at the last moment", unknown, []error{nil}, time.Nanosecond, false, "accepted by chain"},
-		{"never on the chain", unknown, []error{absent}, time.Nanosecond, false, "rejected: no daemon gave a definite answer: timeout, and it was not seen on the chain within 1ns: no such block"},
-		{"closed, on the chain", unknown, []error{absent, nil}, time.Hour, true, "accepted by chain"},
-		{"closed, not on the chain", unknown, []error{absent}, time.Hour, true, "rejected: no daemon gave a definite answer: timeout, and it was not seen on the chain before the pool was closed: no such block"},
-		{"nobody to ask", unknown, nil, time.Hour, false, "rejected: no daemon gave a definite answer: timeout"},
-		{"refused", errors.New("not enough work"), []error{nil}, time.Hour, false, "rejected: not enough work"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-			w := newWorld()
-			w.block, w.submit = true, func(context.Context) (string, error) { return "", tt.submit }
-			reg, log := prometheus.NewRegistry(), &lines{}
-			cfg := pool.Config{
-				Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Verifier: verifier{w}, Addresses: 16,
-				FateTimeout: tt.wait, Registerer: reg, Log: slog.New(slog.NewTextHandler(log, nil)),
-			}
-			chain := &answers{asked: make(chan [32]byte, 16), list: tt.chain}
-			if tt.chain != nil {
-				cfg.Fates = chain
-			}
-			p, err := pool.New(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := &verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w}
-			id, block := verify.Block(s)
-			p.Submit(s)
-			if tt.close {
-				<-chain.asked
-				p.Close(context.Background())
-			}
-			if got := next(t, w.settled); got != tt.want {
-				t.Errorf("settled %q, want %q", got, tt.want)
-			}
-			p.Close(context.Background())
-			if n := len(w.settled); n != 0 {
-				t.Errorf("settled %d times more", n)
-			}
-			if n := strings.Count(log.String(), hex.EncodeToString(block)); n != 1 {
-				t.Errorf("the block's bytes are in the log %d times", n)
-			}
-			watched := errors.Is(tt.submit, pool.ErrUnknownFate) && tt.chain != nil
-			if n := counter(t, reg, "assay_blocks_unanswered_total"); (n == 1) != watched {
-				t.Errorf("%v blocks unanswered", n)
-			}
-			if n := counter(t, reg, "assay_blocks_watched"); n != 0 {
-				t.Errorf("%v blocks still watched", n)
-			}
-			if watched && !tt.close && <-chain.asked != id {
-				t.Error("the chain was asked for another block")
-			}
-			if len(chain.asked) > 0 && !watched {
-				t.Error("the chain was asked for a block with a definite answer")
-			}
-		})
-	}
-}
-
-// TestCloseWithBlocksWaiting: the queue is settled too when Close's patience is
-// over.
-func TestCloseWithBlocksWaiting(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+// TestFoundOnce: a proven block that comes again, by whatever way, is not
+// submitted again and cuts no round.
+func TestFoundOnce(t *testing.T) {
 	w := newWorld()
-	w.block, w.submit = true, func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }
-	p := newPool(t, w)
-	template := jobtest.Template(t, 1)
-	for i := range 8 {
-		p.Submit(&verify.Share{Template: template, Nonce: uint32(i), Received: time.Now(), Origin: w})
+	w.block, w.room = true, false // the case of a full ledger: its miner is told to try again
+	reg := prometheus.NewRegistry()
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Verifier: verifier{w}, Addresses: 16, Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
 	}
-	over, cancel := context.WithCancel(context.Background())
-	cancel()
-	p.Close(over)
-	if n := len(w.settled); n != 8 {
-		t.Errorf("%d of 8 blocks settled", n)
+	template := jobtest.Template(t, 1)
+	for range 3 {
+		p.Submit(&verify.Share{Template: template, Nonce: 7, Received: time.Now(), Origin: w})
+	}
+	p.Submit(&verify.Share{Template: template, Nonce: 8, Received: time.Now(), Origin: w})
+	if err := p.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if n := len(w.settled); n != 2 {
+		t.Errorf("%d blocks were settled, 2 were found", n)
+	}
+	if found, known := counter(t, reg, "assay_blocks_found_total"), counter(t, reg, "assay_blocks_known_total"); found != 2 || known != 2 {
+		t.Errorf("%v found and %v known already, want 2 and 2", found, known)
+	}
+}
+
+// TestFoundWithoutRoomInTheBooks: found blocks that wait for the books have a
+// bound, beyond which a block is given up by name.
+func TestFoundWithoutRoomInTheBooks(t *testing.T) {
+	w := newWorld()
+	w.block, w.crowded = true, true
+	reg, log := prometheus.NewRegistry(), &lines{}
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Verifier: verifier{w}, Addresses: 16,
+		Registerer: reg, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w}
+	_, block := verify.Block(s)
+	p.Submit(s)
+	if err := p.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if n := counter(t, reg, "assay_blocks_shed_total"); n != 1 || slices.Contains(w.events, "submit") || !strings.Contains(log.String(), hex.EncodeToString(block)) {
+		t.Errorf("%v blocks shed, events %v, log %s", n, w.events, log)
 	}
 }

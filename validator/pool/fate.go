@@ -1,9 +1,14 @@
 package pool
 
 import (
+	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -12,11 +17,19 @@ import (
 // book it as rejected at once could leave a paid block without a record.
 var ErrUnknownFate = errors.New("no daemon gave a definite answer")
 
-// Fates answers for blocks of unknown fate.
-type Fates interface {
-	// OnChain names a daemon that has the block on its main chain; an error
-	// when none is known to.
-	OnChain(ctx context.Context, id [32]byte) (daemon string, err error)
+// unknown tells a submission that was cut off or not answered from a refusal.
+func unknown(err error) bool {
+	return errors.Is(err, ErrUnknownFate) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// Location is where a block is, as far as the daemons say.
+type Location struct {
+	Daemon  string // that has it on its main chain; "" = none is known to
+	Missing bool   // a daemon's main chain does not have it, and none is known to
+	Beside  bool   // a daemon has it beside its main chain
+	// Tip is the height of the block to be found, of the longest chain without it.
+	Tip    uint64
+	Detail string // for a human
 }
 
 const (
@@ -27,57 +40,184 @@ const (
 	fateMost  = 15 * time.Second
 	// fateAsk bounds one question to all daemons, of which some may hang.
 	fateAsk = 10 * time.Second
+	// lastAsk is what Close keeps of its time for a last question: a daemon that
+	// answers at all does so in milliseconds, a busy one in hundreds.
+	lastAsk = time.Second
+	// buried: a block that a chain does not have so many blocks later is paid by
+	// nobody. Monero's coinbases are locked for as long.
+	buried = 60
+	// offerWithin: a block that nobody has is offered again until so many others
+	// have come; later it cannot become the chain's.
+	offerWithin = 2
 	// maxWatched blocks are asked for at once, each by a goroutine: at one
-	// question in 15 s each, 17 a second. As many as wait for a placer by
+	// question in 15 s each, 68 a second. As many as wait for a placer by
 	// default.
 	maxWatched = DefaultFoundBlocks
+	// knownBlocks are the ids remembered so that no block is found twice: those of
+	// all blocks that may be open at once.
+	knownBlocks = 4 * DefaultFoundBlocks
+	// maxNamed unsettled blocks are named in Close's error; the log has all.
+	maxNamed = 16
 )
 
-// watch asks the chain for the block in the background, until it has it or
-// FateTimeout is over; then the block is settled.
+// watch asks the chain for the block in the background until it is known to
+// have it or to do without it; then the block is settled.
 func (p *Pool) watch(f *find, cause error) {
 	p.metrics.unanswered.Inc()
 	select {
 	case p.watched <- struct{}{}:
 	default:
-		p.lost(f, fmt.Errorf("%w; too many such blocks", cause))
+		p.leave(f, fmt.Errorf("%w; too many such blocks", cause))
 		return
 	}
 	p.complain("nobody answered for a block, the chain is asked for it", f, cause)
+	p.start(f, cause, fateFirst)
+}
+
+// start follows a block that has a token of watched.
+func (p *Pool) start(f *find, cause error, first time.Duration) {
 	p.metrics.watched.Inc()
 	p.inflight.Go(func() {
 		defer func() { <-p.watched }()
 		defer p.metrics.watched.Dec()
-		p.follow(f, cause)
+		p.follow(f, cause, first)
 	})
 }
 
-// follow settles a block of unknown fate. When the pool closes the chain is
-// asked one last time.
-func (p *Pool) follow(f *find, cause error) {
-	over := time.NewTimer(p.cfg.FateTimeout)
-	defer over.Stop()
-	timer := time.NewTimer(fateFirst)
+// Leftover is a block that an earlier start has left open.
+type Leftover struct {
+	Block
+	Bytes []byte
+}
+
+// Resume settles what earlier starts have left open, in the background. Call it
+// once, before the first offer.
+func (p *Pool) Resume(leftovers []Leftover) {
+	slices.SortFunc(leftovers, func(a, b Leftover) int {
+		return cmp.Or(cmp.Compare(a.Height, b.Height), a.Time.Compare(b.Time))
+	})
+	for _, l := range leftovers {
+		f := &find{Block: l.Block, id: hex.EncodeToString(l.ID[:]), bytes: l.Bytes, kept: true, settler: p.cfg.Ledger.Reopen(l.Block)}
+		p.known.add(l.ID)
+		p.metrics.leftovers.Inc()
+		p.inflight.Add(1)
+		select {
+		case p.watched <- struct{}{}:
+			p.log.Warn("an earlier start has left a block open, the chain is asked for it", "height", f.Height, "id", f.id, "found", f.Time)
+			p.start(f, errors.New("left open by an earlier start"), 0)
+		default:
+			p.leave(f, errors.New("left open by an earlier start; too many such blocks"))
+		}
+	}
+}
+
+// follow settles a block of unknown fate, however long it takes. While nobody
+// has it and it can still win it is offered again. When the pool closes the
+// chain is asked one last time.
+func (p *Pool) follow(f *find, cause error, first time.Duration) {
+	timer := time.NewTimer(first)
 	defer timer.Stop()
-	for wait, last := fateFirst, ""; ; timer.Reset(wait) {
+	for wait := fateFirst; ; wait = min(2*wait, fateMost) {
+		last := false
 		select {
 		case <-timer.C:
-		case <-over.C:
-			last = "within " + p.cfg.FateTimeout.String()
 		case <-p.closing.Done():
-			last = "before the pool was closed"
+			last = true
 		}
-		ctx, cancel := context.WithTimeout(p.ctx, fateAsk)
-		daemon, err := p.cfg.Fates.OnChain(ctx, f.ID)
-		cancel()
+		at := p.locate(f)
 		switch {
-		case err == nil:
-			p.won(f, daemon)
+		case at.Daemon != "":
+			p.won(f, at.Daemon)
 			return
-		case last != "":
-			p.lost(f, fmt.Errorf("%w, and it was not seen on the chain %s: %v", cause, last, err))
+		case at.Missing && at.Tip > f.Height+buried:
+			p.lost(f, fmt.Errorf("%w, and the chain went on to height %d without it: %s", cause, at.Tip, at.Detail))
 			return
+		case last:
+			p.leave(f, fmt.Errorf("%w, and it was not seen on the chain before the pool was closed: %s", cause, at.Detail))
+			return
+		case at.Missing && !at.Beside && at.Tip >= f.Height && at.Tip <= f.Height+offerWithin:
+			daemon, err := p.offer(f)
+			switch {
+			case err == nil:
+				p.won(f, daemon)
+				return
+			case !unknown(err):
+				p.lost(f, err)
+				return
+			}
 		}
-		wait = min(2*wait, fateMost)
+		timer.Reset(wait)
 	}
+}
+
+// locate asks the chain. It outlives the submissions, so that what a stop has
+// cut off is asked for once more.
+func (p *Pool) locate(f *find) Location {
+	ctx, cancel := context.WithTimeout(p.asking, fateAsk)
+	defer cancel()
+	return p.cfg.Blocks.Locate(ctx, f.ID)
+}
+
+// recentIDs remembers the newest knownBlocks ids.
+type recentIDs struct {
+	mu   sync.Mutex
+	ids  map[[32]byte]struct{} // guarded by mu
+	ring [][32]byte            // guarded by mu; what is in ids, in order of arrival from at on
+	at   int                   // guarded by mu; the oldest, once the ring is full
+}
+
+// add reports whether the id is new.
+func (r *recentIDs) add(id [32]byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.ids[id]; ok {
+		return false
+	}
+	if r.ids == nil {
+		r.ids = make(map[[32]byte]struct{})
+	}
+	r.ids[id] = struct{}{}
+	if len(r.ring) < knownBlocks {
+		r.ring = append(r.ring, id)
+		return true
+	}
+	delete(r.ids, r.ring[r.at])
+	r.ring[r.at] = id
+	r.at = (r.at + 1) % knownBlocks
+	return true
+}
+
+// unsettled are the blocks that the pool has left open.
+type unsettled struct {
+	mu    sync.Mutex
+	names []string // guarded by mu; of the first maxNamed
+	count int      // guarded by mu
+}
+
+func (u *unsettled) add(f *find) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.count++
+	if len(u.names) >= maxNamed {
+		return
+	}
+	name := fmt.Sprintf("%d %s", f.Height, f.id)
+	if !f.kept {
+		name += " without a record on disk, its bytes are in the log"
+	}
+	u.names = append(u.names, name)
+}
+
+// err names them, or is nil when there are none.
+func (u *unsettled) err() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.count == 0 {
+		return nil
+	}
+	text := strings.Join(u.names, ", ")
+	if more := u.count - len(u.names); more > 0 {
+		text += fmt.Sprintf(" and %d more, see the log", more)
+	}
+	return fmt.Errorf("%d found blocks are unsettled, the next start with this --data-dir settles them (height and id: %s)", u.count, text)
 }

@@ -15,6 +15,8 @@ import (
 type metrics struct {
 	found, won, lost prometheus.Counter
 	shed, unanswered prometheus.Counter
+	known, left      prometheus.Counter
+	leftovers        prometheus.Counter
 	waiting, watched prometheus.Gauge
 	foreign          prometheus.Counter
 	tipsMissed       prometheus.Counter
@@ -41,6 +43,9 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 		lost:       counter("assay_blocks_rejected_total", "Blocks no daemon accepted."),
 		shed:       counter("assay_blocks_shed_total", "Found blocks given up because too many waited for the daemons; part of the rejected."),
 		unanswered: counter("assay_blocks_unanswered_total", "Blocks no daemon gave a definite answer for; the chain was asked."),
+		known:      counter("assay_blocks_known_total", "Proven blocks that had been found before and were not submitted again."),
+		left:       counter("assay_blocks_unsettled_total", "Found blocks whose fate this process could not learn; the next start settles them."),
+		leftovers:  counter("assay_blocks_leftover_total", "Blocks that earlier starts had left open; then part of the accepted, the rejected or the unsettled."),
 		waiting:    gauge("assay_blocks_waiting", "Found blocks that wait to be submitted."),
 		watched:    gauge("assay_blocks_watched", "Blocks of unknown fate the chain is being asked for."),
 		foreign:    counter("assay_foreign_extra_nonce_total", "Blocks of the chain with an extra nonce of this pool that this node did not find: somebody hands out the same jobs. Alarm on any."),
@@ -69,7 +74,7 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 		cache("assay_address_cache_hits_total", "Logins whose address was known.", func() float64 { hits, _ := addresses.Stats(); return float64(hits) }),
 		cache("assay_address_cache_misses_total", "Logins whose address had to be parsed.", func() float64 { _, misses := addresses.Stats(); return float64(misses) }),
 	)
-	reg.MustRegister(m.found, m.won, m.lost, m.shed, m.unanswered, m.waiting, m.watched, m.foreign, m.tipsMissed, m.templates, m.dropped, m.unknown, m.credited, m.refusals, m.latency, m.height, m.difficulty,
+	reg.MustRegister(m.found, m.won, m.lost, m.shed, m.unanswered, m.known, m.left, m.leftovers, m.waiting, m.watched, m.foreign, m.tipsMissed, m.templates, m.dropped, m.unknown, m.credited, m.refusals, m.latency, m.height, m.difficulty,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "assay_template_age_seconds", Help: "Time since the newest template came or was confirmed as still the best; -1 while there is none.", ConstLabels: labels,
 		}, func() float64 {

@@ -20,20 +20,38 @@ import (
 
 // Ledger is where accepted work is credited. None of its calls may block.
 type Ledger interface {
+	// Takes tells whether a share of this worker could be credited now; it is
+	// asked before the share is hashed.
+	Takes(wallet, worker string, at time.Time) bool
 	// Credit books an accepted share by the time it arrived; false when there is
 	// no room for it.
 	Credit(wallet, worker string, difficulty uint64, arrived time.Time) bool
 	// Reject counts a share that was refused or shed.
 	Reject(wallet, worker string, v validator.Verdict)
 	// Found cuts the round behind every credit so far. The block closes it if
-	// the returned Pending is told that the block was accepted.
-	Found(Block) Pending
+	// the Settler is told that the block was accepted. false when too many found
+	// blocks are not in the books yet.
+	Found(Block) (Settler, bool)
+	// Reopen takes a block of an earlier start. It cuts nothing.
+	Reopen(Block) Settler
 }
 
-// Pending is a block whose fate is not known yet. It is settled exactly once.
-type Pending interface {
+// Settler is told a found block's fate, exactly once.
+type Settler interface {
 	Accepted(daemon string)
 	Rejected(reason string)
+	LeaveOpen() // nobody knows, and this process will not learn it
+}
+
+// Keeper remembers open blocks beyond the end of the process. When the Ledger
+// has closed a block's round it is for the Ledger's owner to Drop the block.
+type Keeper interface {
+	// Keep writes a block down before it is submitted. It returns in bounded
+	// time whatever the disk does; an error is logged by the Keeper and means
+	// that there is no record.
+	Keep(ctx context.Context, b Block, block []byte) error
+	// Drop forgets a block that closes no round. It never waits.
+	Drop(id [32]byte)
 }
 
 // Block is a proven block on its way to the daemons.
@@ -47,13 +65,15 @@ type Block struct {
 	Time       time.Time // when its share arrived
 }
 
-// Blocks submits blocks.
+// Blocks submits blocks and finds them again.
 type Blocks interface {
 	// Submit offers the block to every daemon and returns once one has
 	// accepted it, all have rejected it, or ctx has ended. The error wraps
 	// ErrUnknownFate when none gave a definite answer, and ErrRefused when the
 	// block was refused for what it is and not for a rival that came first.
 	Submit(ctx context.Context, id [32]byte, block []byte) (daemon string, err error)
+	// Locate asks every daemon where a block is.
+	Locate(ctx context.Context, id [32]byte) Location
 }
 
 // Seeds makes RandomX seeds hashable.
@@ -71,8 +91,8 @@ type Chain interface {
 type Verifier interface{ Submit(*verify.Share) }
 
 // Config of a Pool. Every interface is required, but for Seeds and Chain where
-// the coin has no algorithm that needs a seed, and Fates, without which a block
-// of unknown fate counts as rejected. Zero values take the defaults named.
+// the coin has no algorithm that needs a seed, and Keeper, without which open
+// blocks die with the process. Zero values take the defaults named.
 type Config struct {
 	Name   string
 	Wallet string // block rewards go to; for texts
@@ -81,7 +101,7 @@ type Config struct {
 
 	Ledger   Ledger
 	Blocks   Blocks
-	Fates    Fates
+	Keeper   Keeper
 	Seeds    Seeds
 	Chain    Chain
 	Tips     Tips // nil = the chain's newest blocks are not looked at
@@ -96,7 +116,6 @@ type Config struct {
 	SubmitTimeout  time.Duration // longest effort to place a block; 30 s
 	Submissions    int           // blocks on their way at once; 16
 	FoundBlocks    int           // blocks that wait to be on their way; 1024
-	FateTimeout    time.Duration // how long the chain is asked for a block nobody answered for; 10 min
 	Addresses      int           // cached address checks; 65536
 
 	Log        *slog.Logger
@@ -119,13 +138,19 @@ type Pool struct {
 
 	tips      tips
 	finds     finds
-	watched   chan struct{}   // a token for each block whose fate is not known
-	inflight  sync.WaitGroup  // found blocks that are not settled, placers and watches
-	closing   context.Context // ends with Close: no fate is waited for any more
-	closeSoon context.CancelFunc
-	ctx       context.Context // ends submissions that outlive Close's patience
-	cancel    context.CancelFunc
+	known     recentIDs
+	unsettled unsettled
+	watched   chan struct{}  // a token for each block whose fate is not known
 	watching  sync.WaitGroup // watchTips
+	inflight  sync.WaitGroup // found blocks that are not settled, placers and watches
+
+	// The end of a pool, in the order in which these contexts end.
+	closing        context.Context // no fate is waited for any more
+	closeSoon      context.CancelFunc
+	submitting     context.Context // submissions, which may take all but the last question's time
+	stopSubmitting context.CancelFunc
+	asking         context.Context // questions to the chain, and waits for the disk
+	stopAsking     context.CancelFunc
 }
 
 // Defaults of Config: eight jobs and templates are what MoneroOcean's pool
@@ -135,9 +160,8 @@ type Pool struct {
 // placed within 30 s has been overtaken; real chains have one block on its way,
 // a regtest chain at difficulty 1 one in every share, of which 1,024 (2 MB at
 // Monero's usual 50 transactions) is what daemons that hang make wait in the
-// worst second; a daemon that is not back after ten minutes is not coming back
-// soon, and what the chain has five blocks later it keeps; 65,536 wallets, at about
-// 300 bytes, are more than any one pool has had.
+// worst second; 65,536 wallets, at about 300 bytes, are more than any one pool has
+// had.
 const (
 	DefaultJobsPerSession = 8
 	DefaultTemplates      = 8
@@ -149,7 +173,6 @@ const (
 	DefaultSubmitTimeout = 30 * time.Second
 	DefaultSubmissions   = 16
 	DefaultFoundBlocks   = 1024
-	DefaultFateTimeout   = 10 * time.Minute
 	DefaultAddresses     = 65536
 )
 
@@ -161,7 +184,6 @@ func (c *Config) setDefaults() {
 	orDefault(&c.SubmitTimeout, DefaultSubmitTimeout)
 	orDefault(&c.Submissions, DefaultSubmissions)
 	orDefault(&c.FoundBlocks, DefaultFoundBlocks)
-	orDefault(&c.FateTimeout, DefaultFateTimeout)
 	orDefault(&c.Addresses, DefaultAddresses)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -194,7 +216,8 @@ func New(cfg Config) (*Pool, error) {
 	}
 	p.metrics = newMetrics(cfg.Registerer, cfg.Name, p.board, addresses)
 	p.closing, p.closeSoon = context.WithCancel(context.Background())
-	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.submitting, p.stopSubmitting = context.WithCancel(context.Background())
+	p.asking, p.stopAsking = context.WithCancel(context.Background())
 	p.tips.next = make(chan [32]byte, 1)
 	if cfg.Tips != nil {
 		p.watching.Go(p.watchTips)
@@ -226,18 +249,30 @@ func (p *Pool) NewWindow() job.Window {
 func (p *Pool) Subscribe(f func(*job.Template)) { p.subs = append(p.subs, f) }
 
 // Close waits for blocks on their way, at most until ctx ends, and ends them
-// then. Blocks of unknown fate are asked for once more and settled. Shares must
-// have stopped before.
-func (p *Pool) Close(ctx context.Context) {
+// then. Submissions end a little before ctx's deadline, so that there is time to
+// ask the chain for each block of unknown fate once more. The error names the
+// blocks that are unsettled. Shares must have stopped before; a block found later
+// is logged with its bytes.
+func (p *Pool) Close(ctx context.Context) error {
+	p.finds.mu.Lock()
+	p.finds.closed = true
+	p.finds.mu.Unlock()
 	p.closeSoon()
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		cut := time.AfterFunc(left-min(lastAsk, left/4), p.stopSubmitting)
+		defer cut.Stop()
+	}
 	done := make(chan struct{})
 	go func() { p.inflight.Wait(); close(done) }()
 	select {
 	case <-done:
 	case <-ctx.Done():
 	}
-	p.cancel()
+	p.stopSubmitting()
+	p.stopAsking()
 	<-done
 	p.watching.Wait()
 	p.addresses.Close()
+	return p.unsettled.err()
 }

@@ -1,12 +1,14 @@
 package pool_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +28,9 @@ type world struct {
 	mu     sync.Mutex
 	events []string
 	room   bool // the ledger takes credits
+	// crowded: too many found blocks are not in the books.
+	crowded bool
+	kept    map[[32]byte]bool // on disk; guarded by mu
 
 	seeds     map[[32]byte]bool // ready
 	announced [][2][32]byte
@@ -36,11 +41,12 @@ type world struct {
 	block     bool
 	credited  time.Time // of the last credit
 	foundAt   time.Time // of the last block
+	hashed    atomic.Int32
 }
 
 func newWorld() *world {
 	return &world{
-		room: true, seeds: make(map[[32]byte]bool), chain: make(map[uint64][32]byte),
+		room: true, kept: make(map[[32]byte]bool), seeds: make(map[[32]byte]bool), chain: make(map[uint64][32]byte),
 		settled: make(chan string, 16), verdict: validator.Accepted,
 		submit: func(context.Context) (string, error) { return "daemon-1", nil },
 	}
@@ -60,26 +66,55 @@ func (w *world) Credit(_, _ string, _ uint64, arrived time.Time) bool {
 	return w.room
 }
 func (w *world) Reject(_, _ string, v validator.Verdict) { w.note("reject " + v.String()) }
-func (w *world) Found(b pool.Block) pool.Pending {
+func (w *world) Takes(_, _ string, _ time.Time) bool     { return w.room }
+func (w *world) Found(b pool.Block) (pool.Settler, bool) {
 	w.foundAt = b.Time
 	w.note("found")
-	return (*pending)(w)
+	return (*settler)(w), !w.crowded
+}
+func (w *world) Reopen(pool.Block) pool.Settler { w.note("reopened"); return (*settler)(w) }
+
+type settler world
+
+func (s *settler) Accepted(daemon string) { s.settled <- "accepted by " + daemon }
+func (s *settler) Rejected(reason string) { s.settled <- "rejected: " + reason }
+func (s *settler) LeaveOpen()             { s.settled <- "left open" }
+
+// Keep and Drop are the disk's.
+func (w *world) Keep(_ context.Context, b pool.Block, _ []byte) error {
+	w.note("keep")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept[b.ID] = true
+	return nil
 }
 
-type pending world
+func (w *world) Drop(id [32]byte) {
+	w.note("drop")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.kept, id)
+}
 
-func (p *pending) Accepted(daemon string) { p.settled <- "accepted by " + daemon }
-func (p *pending) Rejected(reason string) { p.settled <- "rejected: " + reason }
+func (w *world) disk() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.kept)
+}
 
 type blocks struct{ *world }
 
 func (b blocks) Submit(ctx context.Context, _ [32]byte, _ []byte) (string, error) {
+	b.note("submit")
 	return b.submit(ctx)
 }
+
+func (blocks) Locate(context.Context, [32]byte) pool.Location { return pool.Location{} }
 
 type verifier struct{ *world }
 
 func (v verifier) Submit(s *verify.Share) {
+	v.hashed.Add(1)
 	s.Verdict, s.Block = v.verdict, v.block
 	s.Sink.Judged(s)
 }
@@ -309,15 +344,45 @@ func TestJudgedOrder(t *testing.T) {
 					t.Errorf("settled %q", got)
 				}
 			}
-			if !slices.Equal(w.events, tt.events) || s.Verdict != tt.final {
-				t.Errorf("events %v, verdict %v; want %v, %v", w.events, s.Verdict, tt.events, tt.final)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			events := slices.DeleteFunc(slices.Clone(w.events), func(e string) bool { return e == "submit" }) // another goroutine's
+			if !slices.Equal(events, tt.events) || s.Verdict != tt.final {
+				t.Errorf("events %v, verdict %v; want %v, %v", events, s.Verdict, tt.events, tt.final)
 			}
 		})
 	}
 }
 
-// TestBlockOutcomes: a block is settled exactly once, whatever the daemons do,
-// and the miner's answer never waits for them.
+// TestFullLedgerHashesNothing: a share that could not be credited is not hashed,
+// unless it claims to be a block.
+func TestFullLedgerHashesNothing(t *testing.T) {
+	w := newWorld()
+	p := newPool(t, w)
+	template := jobtest.Template(t, 1)
+	share := &verify.Share{Template: template, Received: time.Now(), Origin: w, Claim: [32]byte(bytes.Repeat([]byte{0xff}, 32))}
+	if template.Difficulty.Meets(&share.Claim) {
+		t.Fatal("the claim is one of a block")
+	}
+	p.Submit(share)
+	if n := w.hashed.Load(); n != 1 || share.Verdict != validator.Accepted {
+		t.Fatalf("with room %d shares were hashed, verdict %v", n, share.Verdict)
+	}
+	w.room, w.events = false, nil
+	p.Submit(share)
+	if n := w.hashed.Load(); n != 1 || share.Verdict != validator.ShedLedger {
+		t.Errorf("without room %d shares were hashed, verdict %v", n-1, share.Verdict)
+	}
+	if want := []string{"reject ledger_full", "reply"}; !slices.Equal(w.events, want) {
+		t.Errorf("events %v, want %v", w.events, want)
+	}
+	share.Claim = [32]byte{}
+	p.Submit(share)
+	if n := w.hashed.Load(); n != 2 {
+		t.Error("a claim to be a block was not hashed")
+	}
+}
+
 // TestCreditIsOfTheArrival: however long a share waited for its verdict, it is
 // booked in the minute in which its work was done.
 func TestCreditIsOfTheArrival(t *testing.T) {
@@ -335,6 +400,8 @@ func TestCreditIsOfTheArrival(t *testing.T) {
 	}
 }
 
+// TestBlockOutcomes: a block is settled exactly once, whatever the daemons do,
+// and the miner's answer never waits for them.
 func TestBlockOutcomes(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	tests := []struct {
@@ -344,7 +411,7 @@ func TestBlockOutcomes(t *testing.T) {
 	}{
 		{"accepted", func(context.Context) (string, error) { return "d", nil }, "accepted by d"},
 		{"rejected", func(context.Context) (string, error) { return "", errors.New("not enough work") }, "rejected: not enough work"},
-		{"never answered", func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }, "rejected: context canceled"},
+		{"never answered", func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }, "left open"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -352,9 +419,11 @@ func TestBlockOutcomes(t *testing.T) {
 			w.block, w.submit = true, tt.submit
 			p := newPool(t, w)
 			p.Submit(&verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w})
-			if w.events[len(w.events)-1] != "reply" {
-				t.Fatalf("not answered: %v", w.events)
+			w.mu.Lock()
+			if !slices.Contains(w.events, "reply") {
+				t.Errorf("not answered: %v", w.events)
 			}
+			w.mu.Unlock()
 			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 			defer cancel()
 			p.Close(ctx)

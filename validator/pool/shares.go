@@ -5,9 +5,16 @@ import (
 	"github.com/assay-pool/assay/validator/verify"
 )
 
-// Submit hands a share to the verifier. Its Origin is answered exactly once.
+// Submit hands a share to the verifier. Its Origin is answered exactly once. A
+// share that could not be credited is not hashed, unless it claims to be a block:
+// a block is a block, whatever the books can take.
 func (p *Pool) Submit(s *verify.Share) {
 	s.Sink = p
+	if !s.Template.Difficulty.Meets(&s.Claim) && !p.cfg.Ledger.Takes(s.Wallet, s.Worker, s.Received) {
+		s.Verdict = validator.ShedLedger
+		p.answer(s)
+		return
+	}
 	p.cfg.Verifier.Submit(s)
 }
 
@@ -28,6 +35,11 @@ func (p *Pool) Judged(s *verify.Share) {
 	if s.Block {
 		p.found(s, s.Received)
 	}
+	p.answer(s)
+}
+
+// answer counts a verdict and sends it to who asked.
+func (p *Pool) answer(s *verify.Share) {
 	if s.Verdict != validator.Accepted {
 		p.cfg.Ledger.Reject(s.Wallet, s.Worker, s.Verdict)
 	}

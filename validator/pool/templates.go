@@ -123,7 +123,7 @@ var ErrRefused = errors.New("block refused")
 // asking for another one already. If the chain has a new tip the template was
 // out of work anyway.
 func (p *Pool) drop(f *find) {
-	if p.board.Drop(f.of) {
+	if f.of != nil && p.board.Drop(f.of) {
 		p.metrics.dropped.Inc()
 		p.log.Error("a block was refused: its template is dropped, and another one is asked for",
 			"height", f.Height, "id", f.id, "daemon", f.of.Daemon)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/assay-pool/assay/cluster/ledger"
+	"github.com/assay-pool/assay/cluster/openblocks"
 	"github.com/assay-pool/assay/netio/daemon"
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/job"
@@ -24,11 +25,43 @@ func (b books) Reject(wallet, worker string, v validator.Verdict) {
 	b.Ledger.Reject(wallet, worker, v.String())
 }
 
-func (b books) Found(f pool.Block) pool.Pending {
-	return b.Ledger.Found(ledger.Block{
+func (b books) Found(f pool.Block) (pool.Settler, bool) {
+	if find := b.Ledger.Found(entry(f)); find != nil {
+		return find, true
+	}
+	return nil, false
+}
+
+func (b books) Reopen(f pool.Block) pool.Settler { return b.Ledger.Reopen(entry(f)) }
+
+func entry(f pool.Block) ledger.Block {
+	return ledger.Block{
 		ID: f.ID, Height: f.Height, Difficulty: f.Difficulty, Reward: f.Reward,
 		Wallet: f.Wallet, Worker: f.Worker, Time: f.Time,
+	}
+}
+
+// keeper is a folder of open blocks as a pool sees it.
+type keeper struct{ *openblocks.Store }
+
+func (k keeper) Keep(ctx context.Context, b pool.Block, block []byte) error {
+	return k.Store.Keep(ctx, openblocks.Record{
+		ID: b.ID, Height: b.Height, Difficulty: b.Difficulty, Reward: b.Reward,
+		Wallet: b.Wallet, Worker: b.Worker, Time: b.Time, Block: block,
 	})
+}
+
+// leftovers are open blocks of earlier starts as a pool takes them.
+func leftovers(records []openblocks.Record) []pool.Leftover {
+	all := make([]pool.Leftover, 0, len(records))
+	for _, r := range records {
+		all = append(all, pool.Leftover{
+			Block: pool.Block{ID: r.ID, Height: r.Height, Difficulty: r.Difficulty, Reward: r.Reward,
+				Wallet: r.Wallet, Worker: r.Worker, Time: r.Time},
+			Bytes: r.Block,
+		})
+	}
+	return all
 }
 
 // chain is a daemon client as a pool sees it.
@@ -51,16 +84,9 @@ func (c chain) Submit(ctx context.Context, id [32]byte, block []byte) (string, e
 	return "", fmt.Errorf("%w by %s: %s", pool.ErrRefused, outcome.Daemon, outcome.Detail)
 }
 
-// OnChain implements pool.Fates.
-func (c chain) OnChain(ctx context.Context, id [32]byte) (string, error) {
-	header, err := c.HeaderByID(ctx, id)
-	switch {
-	case err != nil:
-		return "", err
-	case header.Orphan:
-		return "", beside(header.Daemon)
-	}
-	return header.Daemon, nil
+// Locate implements pool.Blocks.
+func (c chain) Locate(ctx context.Context, id [32]byte) pool.Location {
+	return pool.Location(c.Client.Locate(ctx, id))
 }
 
 func beside(daemon string) error {

@@ -53,9 +53,9 @@ func TestChain(t *testing.T) {
 			if (err == nil) != c.accepted || (at != "") != c.accepted || errors.Is(err, pool.ErrUnknownFate) != c.unknown {
 				t.Errorf("submit: %q, %v", at, err)
 			}
-			at, err = chain{client}.OnChain(context.Background(), id)
-			if (err == nil) != c.onChain || (at != "") != c.onChain {
-				t.Errorf("on the chain: %q, %v", at, err)
+			where := chain{client}.Locate(context.Background(), id)
+			if (where.Daemon != "") != c.onChain || where.Missing == c.onChain {
+				t.Errorf("on the chain: %+v", where)
 			}
 		})
 	}

@@ -54,7 +54,28 @@ type Node struct {
 // survives, and stops it. The banner goes to out; the collectors are the
 // process's own, beside the node's. Neither log nor out may ever block.
 func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer, own ...prometheus.Collector) error {
-	n, err := Start(ctx, cfg, log, out, own...)
+	type result struct {
+		n   *Node
+		err error
+	}
+	started := make(chan result, 1)
+	go func() {
+		n, err := Start(ctx, cfg, log, out, own...)
+		started <- result{n, err}
+	}()
+	var r result
+	select {
+	case r = <-started:
+	case <-ctx.Done():
+		// Start obeys ctx, but for what is in C: a self-test that fills a cache.
+		select {
+		case r = <-started:
+		case <-time.After(cfg.StopTimeout + tailTime):
+			log.Warn("stopped in the middle of a start that cannot be interrupted; its memory goes with the process")
+			return nil
+		}
+	}
+	n, err := r.n, r.err
 	if ctx.Err() != nil && n == nil {
 		log.Info("stopped before the start was done", "err", err)
 		return nil
@@ -154,102 +175,5 @@ func (n *Node) followDaemons() {
 				n.fail(fmt.Errorf("pool %s: follow the daemons: %w", p.cfg.Name, err))
 			}
 		}()
-	}
-}
-
-// A stop's time, in parts of --stop-timeout. Each stage has its own, so that a
-// miner who goes on sending or a daemon that hangs cannot take the time the
-// ledger needs to write what was promised.
-const (
-	drainPart  = 0.5   // shares on their way are hashed and answered
-	verifyPart = 0.125 // the queue is emptied, by hashing or shedding
-	blocksPart = 0.125 // found blocks reach the daemons
-	ledgerPart = 0.25  // credits are written
-)
-
-// part is a context with its share of the time to stop.
-func (n *Node) part(share float64) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), time.Duration(share*float64(n.cfg.StopTimeout)))
-}
-
-// Stop takes the node down in the order of the package comment. The error says
-// what could not be finished in time; a node that could not start in full is
-// stopped as far as it got.
-func (n *Node) Stop() error {
-	var errs []error
-	note := func(what string, err error) {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", what, err))
-		}
-	}
-	if n.follow != nil {
-		n.follow()
-		n.follows.Wait()
-	}
-	if n.server != nil {
-		ctx, cancel := n.part(drainPart)
-		note("answer the shares on their way", n.server.Drain(ctx))
-		cancel()
-	}
-	if n.verify != nil {
-		ctx, cancel := n.part(verifyPart)
-		n.verify.Close(ctx)
-		cancel()
-	}
-	n.stopPools(note)
-	if n.server != nil {
-		n.server.Stop()
-	}
-	if n.admin != nil {
-		note("close the admin port", n.stopAdmin())
-	}
-	n.closeEpochs()
-	if n.store != nil {
-		n.store.Close()
-	}
-	if n.redis != nil {
-		n.redis.Stop()
-	}
-	return errors.Join(errs...)
-}
-
-// closeEpochs frees RandomX's memory. A cache that is being filled cannot be
-// interrupted, and at low priority on a busy machine it takes long: then the
-// memory goes with the process.
-func (n *Node) closeEpochs() {
-	if n.epochs == nil {
-		return
-	}
-	closed := make(chan struct{})
-	go func() { n.epochs.Close(); close(closed) }()
-	select {
-	case <-closed:
-	case <-time.After(epochsGrace):
-		n.log.Info("a RandomX cache is still being filled; its memory goes with the process")
-	}
-}
-
-// epochsGrace is twice what filling a cache takes on an idle machine.
-const epochsGrace = time.Second
-
-// stopPools lets blocks reach their daemons and writes the books, all pools at
-// once: the time is for all of them.
-func (n *Node) stopPools(note func(string, error)) {
-	blocks, cancel := n.part(blocksPart)
-	defer cancel()
-	var wait sync.WaitGroup
-	for _, p := range n.pools {
-		wait.Go(func() { p.closeBlocks(blocks) })
-	}
-	wait.Wait()
-	books, cancel := n.part(ledgerPart)
-	defer cancel()
-	errs := make([]error, len(n.pools))
-	for i, p := range n.pools {
-		wait.Go(func() { errs[i] = p.closeBooks(books) })
-	}
-	wait.Wait()
-	for i, p := range n.pools {
-		note("pool "+p.cfg.Name, errs[i])
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/assay-pool/assay/cluster/ledger"
+	"github.com/assay-pool/assay/cluster/openblocks"
 	"github.com/assay-pool/assay/cmd/assayd/config"
 	"github.com/assay-pool/assay/netio/daemon"
 	"github.com/assay-pool/assay/validator/pool"
@@ -17,6 +19,7 @@ import (
 type poolNode struct {
 	log     *slog.Logger
 	cfg     *config.Pool
+	open    *openblocks.Store
 	ledger  *ledger.Ledger
 	daemons *daemon.Client
 	pool    *pool.Pool
@@ -26,13 +29,21 @@ type poolNode struct {
 // fetched before follow. What was started is returned also with an error.
 func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, error) {
 	p := &poolNode{cfg: cfg, log: n.log}
+	open, left, err := openblocks.Open(openblocks.Config{
+		Dir:  filepath.Join(n.cfg.DataDir, "blocks", cfg.Name),
+		Pool: cfg.Name, Log: n.log, Registerer: n.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.open = open
 	book := n.cfg.Ledger
 	book.Store, book.Pool, book.Node = n.store, cfg.Name, nodeName()
 	book.Identity = ledger.Identity{Coin: cfg.Pool.Coin.Name, Wallet: cfg.Daemon.Wallet}
 	book.Log, book.Registerer = n.log, n.registry
-	var err error
+	book.OnClose = func(rec ledger.BlockRecord) { open.Drop(rec.ID) }
 	if p.ledger, err = ledger.Open(ctx, book); err != nil {
-		return nil, err
+		return p, err
 	}
 	daemons := cfg.Daemon
 	daemons.Pool, daemons.Log, daemons.Registerer = cfg.Name, n.log, n.registry
@@ -43,11 +54,14 @@ func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, erro
 	heart := cfg.Pool
 	heart.Name, heart.Wallet, heart.Prefix = cfg.Name, cfg.Daemon.Wallet, p.ledger.NodePrefix()
 	heart.Ledger, heart.Seeds, heart.Verifier = books{p.ledger}, n.epochs, n.verify
-	heart.Blocks, heart.Fates, heart.Chain = chain{p.daemons}, chain{p.daemons}, chain{p.daemons}
+	heart.Blocks, heart.Chain, heart.Keeper = chain{p.daemons}, chain{p.daemons}, keeper{open}
 	heart.Tips = p.daemons
 	heart.Supports, heart.Log, heart.Registerer = n.engines().Supports, n.log, n.registry
-	p.pool, err = pool.New(heart)
-	return p, err
+	if p.pool, err = pool.New(heart); err != nil {
+		return p, err
+	}
+	p.pool.Resume(leftovers(left))
+	return p, nil
 }
 
 // follow takes templates until ctx ends.
@@ -92,23 +106,25 @@ func (p *poolNode) ledgerReady() error {
 	return nil
 }
 
-// closeBlocks lets blocks on their way reach the daemons until ctx ends.
-func (p *poolNode) closeBlocks(ctx context.Context) {
-	if p.pool != nil {
-		p.pool.Close(ctx)
+// closeDaemons lets blocks reach further daemons until ctx ends.
+func (p *poolNode) closeDaemons(ctx context.Context) {
+	if p.daemons == nil {
+		return
 	}
-	if p.daemons != nil {
-		if err := p.daemons.Close(ctx); err != nil {
-			// The block is placed; only a further daemon does not have it yet.
-			p.log.Warn("a block was not offered to every daemon before the end", "pool", p.cfg.Name, "err", err)
-		}
+	if err := p.daemons.Close(ctx); err != nil {
+		// The block is placed; only a further daemon does not have it yet.
+		p.log.Warn("a block was not offered to every daemon before the end", "pool", p.cfg.Name, "err", err)
 	}
 }
 
 // closeBooks writes what the ledger still holds.
 func (p *poolNode) closeBooks(ctx context.Context) error {
-	if p.ledger == nil {
-		return nil
+	var err error
+	if p.ledger != nil {
+		err = p.ledger.Close(ctx)
 	}
-	return p.ledger.Close(ctx)
+	if stays := p.open.Close(ctx); stays != nil {
+		p.log.Warn("the next start looks at blocks again that are in the books", "pool", p.cfg.Name, "err", stays)
+	}
+	return err
 }

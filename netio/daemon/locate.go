@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+)
+
+// Location is where a block is, as far as the daemons say.
+type Location struct {
+	Daemon string // that has it on its main chain; "" = none is known to
+	// Missing: a daemon answered that its main chain does not have the block, and
+	// none that answered has it there.
+	Missing bool
+	// Beside: a daemon that does not have it on its main chain has it beside it.
+	Beside bool
+	// Tip is the height of the block to be found, of the longest main chain without
+	// the block; 0 unless Missing.
+	Tip    uint64
+	Detail string // for a human, "" when Daemon is set
+}
+
+// Locate asks all daemons at once for a block, so that one which hangs does not
+// delay what another knows. The first that has it on its main chain decides.
+func (c *Client) Locate(ctx context.Context, id [32]byte) Location {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // of the daemons that are still asked when one has it
+	nodes := c.order()
+	answers := make(chan Location, len(nodes))
+	for _, n := range nodes {
+		go func() { answers <- c.look(ctx, n, id) }() // ends with ctx
+	}
+	var all Location
+	for range nodes {
+		one := <-answers
+		if one.Daemon != "" {
+			return one
+		}
+		all.Missing = all.Missing || one.Missing
+		all.Beside = all.Beside || one.Beside
+		all.Tip = max(all.Tip, one.Tip)
+		if all.Detail != "" {
+			all.Detail += "; "
+		}
+		all.Detail += one.Detail
+	}
+	return all
+}
+
+// look asks one daemon.
+func (c *Client) look(ctx context.Context, n *node, id [32]byte) Location {
+	h, err := n.headerByID(ctx, c.cfg.RPCTimeout, id)
+	switch {
+	case err == nil && !h.Orphan:
+		return Location{Daemon: n.name}
+	case err != nil && !unknownBlock(err):
+		return Location{Detail: err.Error()}
+	}
+	l := Location{Missing: true, Beside: err == nil, Detail: n.name + " does not know it"}
+	if l.Beside {
+		l.Detail = n.name + " has another block of that height on its main chain"
+	}
+	// Only a daemon that says how far its chain goes has said anything: one that
+	// is still synchronising does not have the block either.
+	info, err := n.caller.info(ctx, c.cfg.RPCTimeout)
+	if err != nil {
+		return Location{Detail: fmt.Sprintf("%s, but not how far its chain goes: %v", l.Detail, err)}
+	}
+	l.Tip = info.height
+	return l
+}

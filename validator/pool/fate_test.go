@@ -1,0 +1,274 @@
+package pool_test
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/assay-pool/assay/validator/job/jobtest"
+	"github.com/assay-pool/assay/validator/pool"
+	"github.com/assay-pool/assay/validator/verify"
+)
+
+// script is a chain's answers, one per question, and those to submissions; the
+// last of each stays.
+type script struct {
+	mu      sync.Mutex
+	places  []pool.Location // guarded by mu
+	submits []error         // guarded by mu; nil is accepted
+	offered int             // guarded by mu
+	asked   chan [32]byte   // capacity 16
+	ended   int             // guarded by mu; questions whose context had ended before they were asked
+}
+
+func (s *script) Locate(ctx context.Context, id [32]byte) pool.Location {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		s.ended++
+		return pool.Location{Detail: ctx.Err().Error()}
+	}
+	at := s.places[0]
+	if len(s.places) > 1 {
+		s.places = s.places[1:]
+	}
+	select {
+	case s.asked <- id:
+	default:
+	}
+	return at
+}
+
+func (s *script) Submit(context.Context, [32]byte, []byte) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offered++
+	err := s.submits[0]
+	if len(s.submits) > 1 {
+		s.submits = s.submits[1:]
+	}
+	if err != nil {
+		return "", err
+	}
+	return "submit", nil
+}
+
+const height = jobtest.Height // of every block here
+
+var (
+	onChain = pool.Location{Daemon: "chain"}
+	silent  = pool.Location{Detail: "timeout"}
+	behind  = pool.Location{Missing: true, Tip: height - 1, Detail: "unknown"} // a daemon that lags
+	missing = pool.Location{Missing: true, Tip: height, Detail: "unknown"}
+	late    = pool.Location{Missing: true, Tip: height + 30, Detail: "unknown"} // too late to win, too early to give up
+	beside  = pool.Location{Missing: true, Beside: true, Tip: height + 1, Detail: "a rival"}
+	buried  = pool.Location{Missing: true, Tip: height + 61, Detail: "unknown"}
+)
+
+// TestUnknownFate: a block nobody gave a definite answer for is settled by what
+// the chain says, and by nothing else; what is on disk of it stays until then.
+func TestUnknownFate(t *testing.T) {
+	unanswered := fmt.Errorf("%w: timeout", pool.ErrUnknownFate)
+	refused := errors.New("not enough work")
+	const cause = "rejected: no daemon gave a definite answer: timeout"
+	tests := []struct {
+		name    string
+		submits []error
+		places  []pool.Location
+		close   bool // before the fate is known
+		want    string
+		offered int // times
+	}{
+		{"on the chain", []error{unanswered}, []pool.Location{onChain}, false, "accepted by chain", 1},
+		{"on the chain later", []error{unanswered}, []pool.Location{silent, late, onChain}, false, "accepted by chain", 1},
+		{"the chain turns to it", []error{unanswered}, []pool.Location{beside, onChain}, false, "accepted by chain", 1},
+		{"the chain goes on without it", []error{unanswered}, []pool.Location{silent, late, buried}, false, cause + ", and the chain went on to height 3196706 without it: unknown", 1},
+		{"offered again and taken", []error{unanswered, nil}, []pool.Location{missing}, false, "accepted by submit", 2},
+		{"offered again and refused", []error{unanswered, refused}, []pool.Location{missing}, false, "rejected: not enough work", 2},
+		{"not offered to a daemon that lags", []error{unanswered, refused}, []pool.Location{behind, onChain}, false, "accepted by chain", 1},
+		{"closed, on the chain", []error{unanswered}, []pool.Location{silent, onChain}, true, "accepted by chain", 1},
+		{"closed, nobody knows", []error{unanswered}, []pool.Location{silent}, true, "left open", 1},
+		{"closed, not on the chain yet", []error{unanswered}, []pool.Location{late}, true, "left open", 1},
+		{"refused", []error{refused}, []pool.Location{onChain}, false, "rejected: not enough work", 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			w.block = true
+			chain := &script{submits: tt.submits, places: tt.places, asked: make(chan [32]byte, 16)}
+			reg, log := prometheus.NewRegistry(), &lines{}
+			p, err := pool.New(pool.Config{
+				Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: chain, Keeper: w, Verifier: verifier{w}, Addresses: 16,
+				Registerer: reg, Log: slog.New(slog.NewTextHandler(log, nil)),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w}
+			id, block := verify.Block(s)
+			p.Submit(s)
+			if tt.close {
+				<-chain.asked
+			} else if got := next(t, w.settled); got != tt.want {
+				t.Errorf("settled %q, want %q", got, tt.want)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			err = p.Close(ctx)
+			if tt.close {
+				if got := next(t, w.settled); got != tt.want {
+					t.Errorf("settled %q, want %q", got, tt.want)
+				}
+			}
+			left := tt.want == "left open"
+			if (err != nil) != left || left && !strings.Contains(err.Error(), hex.EncodeToString(id[:])) {
+				t.Errorf("close: %v", err)
+			}
+			if n := len(w.settled); n != 0 {
+				t.Errorf("settled %d times more", n)
+			}
+			logged := strings.Count(log.String(), hex.EncodeToString(block))
+			if want := tt.want != "accepted by submit" && tt.want != "accepted by chain"; want && logged != 1 || logged > 1 {
+				t.Errorf("the block's bytes are in the log %d times", logged)
+			}
+			// An accepted block's record waits for the books, a refused one's is gone.
+			if onDisk, want := w.disk() == 1, !strings.HasPrefix(tt.want, "rejected"); onDisk != want {
+				t.Errorf("on disk: %v, want %v", onDisk, want)
+			}
+			if chain.offered != tt.offered || chain.ended != 0 {
+				t.Errorf("offered %d times, want %d; %d questions were asked too late", chain.offered, tt.offered, chain.ended)
+			}
+			if n := counter(t, reg, "assay_blocks_watched"); n != 0 {
+				t.Errorf("%v blocks still watched", n)
+			}
+		})
+	}
+}
+
+// TestKeptBeforeSubmitted: the record is on disk before any daemon has the block.
+func TestKeptBeforeSubmitted(t *testing.T) {
+	w := newWorld()
+	w.block = true
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Keeper: w, Verifier: verifier{w}, Addresses: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Submit(&verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w})
+	if err := p.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	keep, submit := slices.Index(w.events, "keep"), slices.Index(w.events, "submit")
+	if keep < 0 || submit < keep {
+		t.Errorf("events %v", w.events)
+	}
+}
+
+// TestResume: what an earlier start has left open is settled without a find.
+func TestResume(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		place pool.Location
+		want  string
+	}{
+		{"taken", onChain, "accepted by chain"},
+		{"never submitted", missing, "accepted by submit"},
+		{"overtaken", buried, "rejected: left open by an earlier start, and the chain went on to height 3196706 without it: unknown"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+			w := newWorld()
+			w.block = true
+			chain := &script{submits: []error{nil}, places: []pool.Location{tt.place}, asked: make(chan [32]byte, 16)}
+			p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: chain, Keeper: w, Verifier: verifier{w}, Addresses: 16})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w}
+			id, block := verify.Block(s)
+			w.kept[id] = true
+			p.Resume([]pool.Leftover{{Block: pool.Block{ID: id, Height: height}, Bytes: block}})
+			if got := next(t, w.settled); got != tt.want {
+				t.Errorf("settled %q, want %q", got, tt.want)
+			}
+			p.Submit(s) // its miner sends it once more
+			if err := p.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if slices.Contains(w.events, "found") || len(w.settled) != 0 {
+				t.Errorf("a leftover was found again: %v", w.events)
+			}
+		})
+	}
+}
+
+// TestCloseAsksAfterCuttingOff: a submission that hangs is cut off before Close's
+// time is over, so that the chain is still asked.
+func TestCloseAsksAfterCuttingOff(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	w := newWorld()
+	w.block = true
+	chain := &hung{script{places: []pool.Location{onChain}, asked: make(chan [32]byte, 16)}}
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: chain, Verifier: verifier{w}, Addresses: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Submit(&verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w})
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := p.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if got := next(t, w.settled); got != "accepted by chain" || chain.ended != 0 {
+		t.Errorf("settled %q, %d questions came too late", got, chain.ended)
+	}
+}
+
+// hung daemons never answer a submission.
+type hung struct{ script }
+
+func (*hung) Submit(ctx context.Context, _ [32]byte, _ []byte) (string, error) {
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+// TestCloseWithBlocksWaiting: the queue is settled too when Close's patience is
+// over, and what no daemon was asked for is left to the next start.
+func TestCloseWithBlocksWaiting(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	w := newWorld()
+	w.block, w.submit = true, func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }
+	p := newPool(t, w)
+	template := jobtest.Template(t, 1)
+	for i := range 8 {
+		p.Submit(&verify.Share{Template: template, Nonce: uint32(i), Received: time.Now(), Origin: w})
+	}
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.Close(over); err == nil || !strings.Contains(err.Error(), "8 found blocks are unsettled") {
+		t.Errorf("close: %v", err)
+	}
+	for range 8 {
+		if got := next(t, w.settled); got != "left open" {
+			t.Errorf("settled %q", got)
+		}
+	}
+	if n := len(w.settled); n != 0 {
+		t.Errorf("settled %d times more", n)
+	}
+	// A worker that comes late: the block is not lost without a word.
+	p.Submit(&verify.Share{Template: template, Nonce: 99, Received: time.Now(), Origin: w})
+	if n := len(w.settled); n != 0 {
+		t.Error("a block found after the end was settled")
+	}
+}
