@@ -46,18 +46,21 @@ func TestLinesWithMarksAndBlanks(t *testing.T) {
 }
 
 // TestRigsOfEveryScript: what miners call their rigs reaches the books, and
-// two rigs are two.
+// two rigs are two, whatever else their logins say.
 func TestRigsOfEveryScript(t *testing.T) {
 	r := newRig(t, nil)
 	r.offer(false)
 	address := r.recorded.Addresses[0].Address
 	for login, want := range map[string]string{
-		`"login":"` + address + `.ферма"`:                  "ферма",
-		`"login":"` + address + `.фарма+10000"`:            "фарма",
-		`"login":"` + address + `","rigid":7`:              "7",
-		`"login":"` + address + `","pass":1234`:            "1234",
-		`"login":"` + address + `.\u77ff\u673a"`:           "矿机",
-		`"login":"` + address + `","pass":"e\u0301:a@b.c"`: "é",
+		`"login":"` + address + `.ферма"`:                                                        "ферма",
+		`"login":"` + address + `.фарма+10000"`:                                                  "фарма",
+		`"login":"` + address + `","rigid":7`:                                                    "7",
+		`"login":"` + address + `","pass":1234`:                                                  "1234",
+		`"login":"` + address + `.\u77ff\u673a"`:                                                 "矿机",
+		`"login":"` + address + `","pass":"e\u0301:a@b.c"`:                                       "é",
+		`"login":"` + address + `.a","agent":"` + strings.Repeat("x", 400) + `"`:                 "a",
+		`"login":"` + address + `.b","algo":[` + strings.Repeat(`"cn/unknown",`, 80) + `"rx/0"]`: "b",
+		`"login":"` + address + `.c","algo":"rx/0"`:                                              "c",
 	} {
 		c := r.dial()
 		c.send(`{"id":1,"method":"login","params":{%s}}`, login)
