@@ -46,6 +46,9 @@ func TestBoardWithAClockSet(t *testing.T) {
 			if !board.Live(first) || !board.Live(second) || board.Current() != second {
 				t.Errorf("live at once: %v, %v", board.Live(first), board.Live(second))
 			}
+			if age, _ := board.Age(); age != 0 {
+				t.Errorf("%v old at once", age)
+			}
 			c.at = c.at.Add(4 * time.Second)
 			if !board.Live(first) {
 				t.Error("stale within the grace time")
@@ -57,6 +60,13 @@ func TestBoardWithAClockSet(t *testing.T) {
 			c.at = c.at.Add(time.Minute)
 			if board.Live(second) || board.Current() != nil {
 				t.Error("a template past the maximum age is still work")
+			}
+			if since, none := board.NoWorkSince(); !none || c.at.Sub(since) != 5*time.Second {
+				t.Errorf("no work for %v, %v; it is 5 s", c.at.Sub(since), none)
+			}
+			board.Confirm()
+			if age, _ := board.Age(); age != 0 || board.Current() != second {
+				t.Errorf("%v old, just confirmed", age)
 			}
 		})
 	}
