@@ -20,7 +20,7 @@ func TestDemotedMaster(t *testing.T) {
 	next.Follow(old)
 	relay := redistest.NewRelay(t, old)
 	n := startNode(t, "--redis", relay.URL(), "--daemon", m.URL+",zmq="+m.ZMQ,
-		"--listen", "127.0.0.1:0,diff=4", "--listen", "127.0.0.1:0,diff=7")
+		"--listen", "127.0.0.1:0,diff=6", "--listen", "127.0.0.1:0,diff=9")
 	before := m.Height()
 	c := hire(t, rig{n.ports[0], walletA, "one"}, rig{n.ports[1], walletB, "two"})
 	c.mine(n, 4)
