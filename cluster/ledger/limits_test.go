@@ -18,7 +18,7 @@ import (
 // bareLedger has no Redis and no flusher running: its queue is the test's.
 func bareLedger(t testing.TB, maxPending int) *Ledger {
 	t.Helper()
-	l := &Ledger{cfg: Config{MaxPending: maxPending, BatchEntries: DefaultBatchEntries, SettleTimeout: patience},
+	l := &Ledger{cfg: Config{MaxPending: maxPending, MaxFinds: DefaultMaxFinds, BatchEntries: DefaultBatchEntries, SettleTimeout: patience},
 		kick: make(chan struct{}, 1), progress: make(chan struct{}), queue: []*segment{newSegment(1)}}
 	var err error
 	if l.metrics, err = newMetrics(nil, "test", l.Status); err != nil {
