@@ -53,7 +53,11 @@ func newMetrics(reg prometheus.Registerer, q *queue) *metrics {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "assay_verify_queue_shares", Help: "Shares waiting, by class.",
 			ConstLabels: prometheus.Labels{"class": c.String()},
-		}, func() float64 { return float64(q.depth(c)) }))
+		}, func() float64 { shares, _ := q.depth(c); return float64(shares) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "assay_verify_queue_hosts", Help: "Hosts (IP addresses; IPv6: /64) whose shares wait, by class; service goes round by them.",
+				ConstLabels: prometheus.Labels{"class": c.String()},
+			}, func() float64 { _, hosts := q.depth(c); return float64(hosts) }))
 	}
 	return m
 }

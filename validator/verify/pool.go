@@ -106,15 +106,15 @@ func New(cfg Config) (*Pool, error) {
 }
 
 // Submit hands a share over; its Sink is told the verdict exactly once. Never
-// blocks. A share with no room in the queue is judged before Submit returns.
+// blocks. A share that finds its class full, or that has to give way to s, is
+// judged before Submit returns, on the caller's thread.
 func (p *Pool) Submit(s *Share) {
-	ok, closed := p.queue.push(s)
+	out, closed := p.queue.push(s)
 	switch {
-	case ok:
 	case closed:
 		p.judge(s, validator.ShedShutdown)
-	default:
-		p.judge(s, validator.ShedQueueFull)
+	case out != nil:
+		p.judge(out, validator.ShedQueueFull)
 	}
 }
 
@@ -149,7 +149,14 @@ func (p *Pool) Close(ctx context.Context) error {
 }
 
 // Depth is the number of shares waiting.
-func (p *Pool) Depth() int { return p.queue.depth(classCandidate) + p.queue.depth(classShare) }
+func (p *Pool) Depth() int {
+	sum := 0
+	for c := range classes {
+		shares, _ := p.queue.depth(c)
+		sum += shares
+	}
+	return sum
+}
 
 func (p *Pool) judge(s *Share, v validator.Verdict) {
 	s.Verdict = v

@@ -384,3 +384,48 @@ func BenchmarkVerifyPath(b *testing.B) {
 		<-j.all
 	}
 }
+
+// slowRule is a hasher whose batch rule waits, as the RandomX manager's lock may
+// make it wait while a cache is exchanged.
+type slowRule struct {
+	sha
+	asked, answer chan struct{}
+}
+
+func (h *slowRule) Batch(key pow.Key) (int, bool) {
+	h.asked <- struct{}{}
+	<-h.answer
+	return h.sha.Batch(key)
+}
+
+// TestSubmitDoesNotWaitForTheBatchRule: an event loop never waits for what a
+// hasher's batch rule waits for, neither with a share nor for a metric.
+func TestSubmitDoesNotWaitForTheBatchRule(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	tmpl := jobtest.Template(t, 1)
+	j := newJudge(8)
+	h := &slowRule{sha: sha{width: 4}, asked: make(chan struct{}, 64), answer: make(chan struct{})}
+	p := start(t, h, verify.Config{})
+	p.Submit(honest(tmpl, j, 1))
+	<-h.asked // the worker is in the rule now
+	submitted := make(chan int)
+	go func() {
+		p.Submit(honest(tmpl, j, 2))
+		submitted <- p.Depth()
+	}()
+	select {
+	case depth := <-submitted:
+		if depth != 2 {
+			t.Errorf("%d shares wait, want 2", depth)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("Submit waits for the hasher's batch rule")
+	}
+	close(h.answer)
+	for range 2 {
+		if s := j.next(t); s.Verdict != validator.Accepted {
+			t.Errorf("verdict %v", s.Verdict)
+		}
+	}
+	p.Close(context.Background())
+}

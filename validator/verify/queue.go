@@ -7,156 +7,82 @@ import (
 	"github.com/assay-pool/assay/native/pow"
 )
 
-// class is an order of service; lower is served first.
-type class uint8
-
-const (
-	classCandidate class = iota // claims to be a block
-	classShare                  // must be verified before the reply
-	classes
-)
-
-func (c class) String() string { return [classes]string{"candidate", "share"}[c] }
-
-// lane is the waiting shares of one class and one key, oldest first.
-type lane struct {
-	key    pow.Key
-	shares []*Share
-	head   int
-	ripe   int // the first so many wait for no company any more
-}
-
-func (l *lane) len() int { return len(l.shares) - l.head }
-
-func (l *lane) first() *Share { return l.shares[l.head] }
-
-func (l *lane) push(s *Share) { l.shares = append(l.shares, s) }
-
-func (l *lane) pop() *Share {
-	s := l.shares[l.head]
-	l.shares[l.head] = nil
-	l.head++
-	l.ripe = max(l.ripe-1, 0)
-	switch {
-	case l.head == len(l.shares):
-		l.shares, l.head = l.shares[:0], 0
-	case l.head >= 1024 && l.head*2 >= len(l.shares):
-		// Move the rest down now and then, so that a lane that never empties
-		// does not grow for ever.
-		n := copy(l.shares, l.shares[l.head:])
-		clear(l.shares[n:])
-		l.shares, l.head = l.shares[:n], 0
-	}
-	return s
-}
-
-// queue is the bounded priority queue between event loops and workers.
+// queue is the bounded, fair priority queue between event loops and workers.
 //
-// A mutex and two conditions, not channels: a worker takes several shares of
-// one key at once and the priority of the whole queue can change with each
-// arrival. At the rates hashing allows (10⁴ shares/s) the lock is never seen.
+// A mutex and a condition, not channels: a worker takes several shares of one
+// key at once, from many senders, and the order of the whole queue can change
+// with each arrival. At the rates hashing allows (10⁴ shares/s) the lock is
+// never seen. It is a leaf: nothing outside of this package is called with it
+// held.
 //
-// A claim to be a block is cheap to forge, so its priority is bounded twice:
-// after each batch of candidates the plain shares have a turn, and those that
-// are overdue are shed whoever is served. A flood of claims costs honest shares
-// half of the hash threads, never their answers (I9).
+// Who is served next is in schedule.go (classes and keys) and in fair.go
+// (hosts and wallets). When a class is full, the sender with the longest line
+// gives way, not the newcomer: a flood sheds its own shares.
 type queue struct {
-	limit    [classes]int
-	deadline time.Duration // a plain share older than this is late
+	deadline time.Duration // a share of a class that has one is late then
 
-	mu     sync.Mutex
-	filled sync.Cond // guarded by mu
-	lanes  [classes][]*lane
-	size   [classes]int
-	turn   class // whose turn it is, if both classes wait
-	idle   int   // workers that wait in take
-	closed bool
-	given  bool // up: what still waits is shed
+	mu         sync.Mutex
+	filled     sync.Cond // guarded by mu, as is all that follows
+	tiers      [classes]tier
+	now        float64 // pass of the class served last
+	spares     spares
+	spareLanes []*lane
+	idle       int // workers that wait in take, or are about to look
+	closed     bool
+	given      bool // up: what still waits is shed
 }
 
 func newQueue(shares, candidates int, deadline time.Duration) *queue {
-	q := &queue{limit: [classes]int{classCandidate: candidates, classShare: shares}, deadline: deadline}
+	q := &queue{deadline: deadline}
+	q.tiers[classCandidate].limit = candidates
+	q.tiers[classShare].limit = shares
 	q.filled.L = &q.mu
 	return q
 }
 
-// push files a share. A candidate that finds its class full is a plain share
-// from then on. ok is false when there is no room or no queue.
-func (q *queue) push(s *Share) (ok, closed bool) {
+// push files a share. If there was no room, out is the share that had to give
+// way, s or another; it is the caller's to judge. closed means that s was not
+// filed because the queue is.
+func (q *queue) push(s *Share) (out *Share, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return false, true
+		return nil, true
 	}
 	c := classShare
-	if s.Candidate && q.size[classCandidate] < q.limit[classCandidate] {
+	if s.Candidate {
 		c = classCandidate
 	}
-	if q.size[c] >= q.limit[c] {
-		return false, false
+	for q.tiers[c].size >= q.tiers[c].limit {
+		out = q.giveWay(c, s)
+		if out != s {
+			q.file(c, s)
+		}
+		below := classRules[c].below
+		if below == c {
+			return out, false
+		}
+		s, c = out, below
+		s.Candidate = false
 	}
-	s.Candidate = c == classCandidate
-	q.lane(c, KeyOf(s.Template)).push(s)
-	q.size[c]++
+	q.file(c, s)
 	q.filled.Signal()
-	return true, false
+	return nil, false
 }
 
-// lane finds or makes the lane of a key. There are as many as seeds in use: a
-// handful, so a list beats a map. mu is held.
-func (q *queue) lane(c class, key pow.Key) *lane {
-	for _, l := range q.lanes[c] {
-		if l.key == key {
-			return l
-		}
-	}
-	l := &lane{key: key}
-	q.lanes[c] = append(q.lanes[c], l)
-	return l
-}
-
-// next is the lane to serve: of the class whose turn it is, or of the other one
-// if that has none, the lane whose oldest share has waited longest. mu is held.
-func (q *queue) next() (*lane, class) {
-	for _, c := range [classes]class{q.turn, 1 - q.turn} {
-		if l := q.oldest(c); l != nil {
-			return l, c
-		}
-	}
-	return nil, classShare
-}
-
-// oldest is the lane of a class whose first share has waited longest, or nil.
-// Empty lanes are dropped on the way: their keys may never come back. mu is held.
-func (q *queue) oldest(c class) *lane {
-	lanes := q.lanes[c][:0]
-	var oldest *lane
-	for _, l := range q.lanes[c] {
-		if l.len() == 0 {
-			continue
-		}
-		lanes = append(lanes, l)
-		if oldest == nil || l.first().Received.Before(oldest.first().Received) {
-			oldest = l
-		}
-	}
-	clear(q.lanes[c][len(lanes):])
-	q.lanes[c] = lanes
-	return oldest
-}
-
-// overdue moves plain shares that have waited too long to late, and everything
-// once the queue is given up. mu is held.
+// overdue moves shares that have waited too long to late, and everything once
+// the queue is given up. mu is held.
 func (q *queue) overdue(late []*Share) []*Share {
 	now := time.Now()
 	for c := range classes {
-		if c == classCandidate && !q.given {
+		if !classRules[c].late && !q.given {
 			continue
 		}
-		for _, l := range q.lanes[c] {
-			for l.len() > 0 && (q.given || now.Sub(l.first().Received) > q.deadline) {
-				late = append(late, l.pop())
-				q.size[c]--
+		for _, l := range q.tiers[c].lanes {
+			for l.len() > 0 && (q.given || now.Sub(l.oldest.Received) > q.deadline) {
+				late = append(late, l.oldest)
+				l.remove(&q.spares, l.oldest)
+				q.tiers[c].size--
 			}
 		}
 	}
@@ -164,33 +90,41 @@ func (q *queue) overdue(late []*Share) []*Share {
 }
 
 // batchRule says how many shares of a key make a batch, and how long a batch
-// may wait to fill.
+// may wait to fill. It may block, so it is asked without the lock.
 type batchRule func(pow.Key) (width int, wait time.Duration)
 
 // take blocks until there is work. It appends a batch of one key to batch, and
-// to late the plain shares that are to be shed first; both may be empty but not
-// at once. ok is false once the queue is closed and drained. rule is asked how
+// to late the shares that are to be shed first; both may be empty but not at
+// once. ok is false once the queue is closed and drained. rule is asked how
 // wide a batch may be; a candidate never waits for company, nor for that of
 // plain shares. While other workers are idle, each takes its part of what
 // waits: narrow batches on all threads end sooner than a wide one on one.
 func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	var (
+		asked bool // of key, since the last rest
+		key   pow.Key
+		width int
+		wait  time.Duration
+	)
 	for {
 		late = q.overdue(late)
 		lane, c := q.next()
-		if lane == nil {
-			if q.closed || len(late) > 0 {
-				return batch, late, len(late) > 0
-			}
-			q.idle++
-			q.filled.Wait()
-			q.idle--
+		switch {
+		case lane == nil && (q.closed || len(late) > 0):
+			return batch, late, len(late) > 0
+		case lane == nil:
+			q.rest()
+			asked = false // its answer may be old
 			continue
+		case !asked || key != lane.key:
+			asked, key = true, lane.key
+			width, wait = q.ask(rule, key)
+			continue // meanwhile everything may have changed
 		}
-		width, wait := rule(lane.key)
-		if c == classShare && lane.len() < width && lane.ripe == 0 && q.size[classCandidate] == 0 && !q.closed {
-			if left := wait - time.Since(lane.first().Received); left > 0 {
+		if classRules[c].company && lane.len() < width && lane.ripe == 0 && !q.waitsAbove(c) && !q.closed {
+			if left := wait - time.Since(lane.oldest.Received); left > 0 {
 				if len(late) > 0 {
 					return batch, late, true
 				}
@@ -198,13 +132,29 @@ func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bo
 				continue
 			}
 		}
-		for range q.part(lane, width) {
-			batch = append(batch, lane.pop())
-			q.size[c]--
-		}
-		q.turn = 1 - c
-		return batch, late, true
+		return q.serve(c, lane, q.part(lane, width), batch), late, true
 	}
+}
+
+// ask asks the rule with the lock released. mu is held before and after.
+func (q *queue) ask(rule batchRule, key pow.Key) (width int, wait time.Duration) {
+	q.idle++ // it will look again, so it may be counted on
+	q.mu.Unlock()
+	defer func() {
+		q.mu.Lock()
+		q.idle--
+	}()
+	return rule(key)
+}
+
+// waitsAbove reports whether a class before c has shares. mu is held.
+func (q *queue) waitsAbove(c class) bool {
+	for above := range c {
+		if q.tiers[above].size > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // part is how many of a lane's shares the worker takes that found it: what it
@@ -218,6 +168,13 @@ func (q *queue) part(l *lane, width int) int {
 	return n
 }
 
+// rest waits for an arrival. mu is held.
+func (q *queue) rest() {
+	q.idle++
+	q.filled.Wait()
+	q.idle--
+}
+
 // waitFor waits for an arrival or for d, whichever comes first. The timer takes
 // the lock, so that it cannot fire between its start and the wait. mu is held.
 func (q *queue) waitFor(d time.Duration) {
@@ -226,9 +183,7 @@ func (q *queue) waitFor(d time.Duration) {
 		defer q.mu.Unlock()
 		q.filled.Broadcast()
 	})
-	q.idle++
-	q.filled.Wait()
-	q.idle--
+	q.rest()
 	timer.Stop()
 }
 
@@ -246,12 +201,16 @@ func (q *queue) giveUp() (candidates int) {
 	defer q.mu.Unlock()
 	q.given = true
 	q.filled.Broadcast()
-	return q.size[classCandidate]
+	return q.tiers[classCandidate].size
 }
 
-// depth is the number of shares waiting in a class.
-func (q *queue) depth(c class) int {
+// depth is the number of shares waiting in a class, and of hosts they are from
+// (one that waits in several lanes counts in each).
+func (q *queue) depth(c class) (shares, hosts int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.size[c]
+	for _, l := range q.tiers[c].lanes {
+		hosts += l.root.children
+	}
+	return q.tiers[c].size, hosts
 }

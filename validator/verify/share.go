@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/assay-pool/assay/native/pow"
@@ -20,6 +21,7 @@ type Share struct {
 	// Candidate is set when the claim meets the network's difficulty. It buys
 	// priority only: what counts is Block, which a worker sets (I6).
 	Candidate bool
+	From      netip.Addr // the miner's address: what it may use of the queue goes by it, then by Wallet
 	Wallet    string
 	Worker    string
 	Received  time.Time
@@ -31,6 +33,8 @@ type Share struct {
 	Verdict validator.Verdict
 	Block   bool     // the hash is proven and meets the network's difficulty
 	Hash    [32]byte // set once hashed
+
+	place // in the queue
 }
 
 // Sink receives every share once it is judged, on a worker's thread or on the
