@@ -9,7 +9,7 @@ type Job struct {
 	Difficulty uint64      // what an accepted share is credited with
 	Target     blob.Target // what the miner was sent, and is held to
 	Number     uint32      // within the session
-	seen       map[uint32]struct{}
+	seen       nonces
 }
 
 // Window is a session's few latest jobs. Owned by the session's event loop.
@@ -93,16 +93,13 @@ const (
 // Use remembers a nonce, at most limit of them. It is called before the share
 // is hashed, so that one nonce sent many times is hashed once (I12).
 func (j *Job) Use(nonce uint32, limit int) Use {
-	if _, ok := j.seen[nonce]; ok {
+	switch {
+	case j.seen.has(nonce):
 		return Duplicate
-	}
-	if len(j.seen) >= limit {
+	case j.seen.len() >= limit:
 		return Full
 	}
-	if j.seen == nil {
-		j.seen = make(map[uint32]struct{})
-	}
-	j.seen[nonce] = struct{}{}
+	j.seen.add(nonce)
 	return Fresh
 }
 
@@ -110,6 +107,6 @@ func (j *Job) Use(nonce uint32, limit int) Use {
 // A job that has left the window has nothing to forget.
 func (w *Window) Forget(number, nonce uint32) {
 	if job := w.slot(number); job != nil {
-		delete(job.seen, nonce)
+		job.seen.remove(nonce)
 	}
 }

@@ -137,3 +137,57 @@ func TestFindDoesNotAllocate(t *testing.T) {
 		t.Errorf("Find allocates %v times", n)
 	}
 }
+
+// TestNoncesOfAJob: the set is the same however many nonces it holds, and with
+// some taken back in between.
+func TestNoncesOfAJob(t *testing.T) {
+	tmpl := jobtest.Template(t, 1)
+	rapid.Check(t, func(t *rapid.T) {
+		const limit = 8
+		w := job.NewWindow(1, 1, 1)
+		j := w.Cut(tmpl, 1)
+		seen := map[uint32]bool{}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			nonce := rapid.Uint32Range(0, 12).Draw(t, "nonce")
+			if rapid.IntRange(0, 2).Draw(t, "forget") == 0 {
+				w.Forget(j.Number, nonce)
+				delete(seen, nonce)
+				continue
+			}
+			want := job.Fresh
+			switch {
+			case seen[nonce]:
+				want = job.Duplicate
+			case len(seen) >= limit:
+				want = job.Full
+			default:
+				seen[nonce] = true
+			}
+			if got := j.Use(nonce, limit); got != want {
+				t.Fatalf("nonce %d with %d seen: %v, want %v", nonce, len(seen), got, want)
+			}
+		}
+	})
+}
+
+// TestFirstSharesDoNotAllocate: a new job's first few shares, which are all that
+// most jobs have, cost no memory.
+func TestFirstSharesDoNotAllocate(t *testing.T) {
+	w := job.NewWindow(1, 1, 8)
+	tmpl := jobtest.Template(t, 1)
+	for range 8 {
+		w.Cut(tmpl, 1)
+	}
+	for _, shares := range []uint32{1, 4} {
+		if n := testing.AllocsPerRun(100, func() {
+			j := w.Cut(tmpl, 1)
+			for nonce := range shares {
+				if j.Use(nonce, 2500) != job.Fresh {
+					t.Fatal("a nonce of another job was known")
+				}
+			}
+		}); n != 0 {
+			t.Errorf("a job of %d shares allocates %v times", shares, n)
+		}
+	}
+}
