@@ -1,7 +1,6 @@
 package server
 
 import (
-	"github.com/assay-pool/assay/netio/stratum"
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/verify"
 )
@@ -86,14 +85,13 @@ func (l *loop) finish(sub *submission) {
 	if !s.closed {
 		switch {
 		case share.Verdict == validator.Accepted:
-			s.proven = true
 			s.tuner.accepted(share.Difficulty)
 		case share.Verdict.Shed() && !share.Block:
 			// The nonce of a proven block is never forgotten: it was submitted,
 			// whatever became of its credit, and would be again each time.
 			s.window.Forget(share.Job, share.Nonce)
 		}
-		l.out = stratum.AppendVerdict(l.out, &sub.id, share.Verdict)
+		l.answerShare(sub)
 	}
 	l.put(sub)
 }

@@ -41,7 +41,8 @@ func (c *stubConn) EventLoop() gnet.EventLoop   { return c.loop }
 // stubLoop keeps the tasks it is given.
 type stubLoop struct {
 	gnet.EventLoop
-	tasks int
+	tasks  int
+	closed int
 }
 
 func (l *stubLoop) Execute(context.Context, gnet.Runnable) error { l.tasks++; return nil }
@@ -202,6 +203,7 @@ func BenchmarkSubmit(b *testing.B) {
 		b.Run(fmt.Sprintf("lines-%d", batch), func(b *testing.B) {
 			s := newBare(b, DefaultJobShares)
 			s.server.cfg.InflightSession = batch
+			s.submit(1<<32 - 1) // proven, so that a whole batch may be in flight
 			nonce := uint32(0)
 			lines := make([]byte, 0, batch*len(s.line))
 			b.ReportAllocs()

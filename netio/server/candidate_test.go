@@ -102,9 +102,10 @@ func TestForgedClaims(t *testing.T) {
 func TestPriorityOfTheFirstFew(t *testing.T) {
 	r := newRig(t, nil)
 	r.offer(false)
-	r.verifier.set(validator.Accepted, true)
 	c := r.dial()
 	c.login(r, "")
+	c.prove()
+	r.verifier.set(validator.Accepted, true)
 	for n := range uint32(candidateRoom + 2) {
 		c.submit(n, block)
 	}

@@ -29,6 +29,7 @@ type Config struct {
 	LoginTimeout      time.Duration // from accept to login; 15 s
 	FirstShareTimeout time.Duration // from login to the first accepted share; 10 min
 	IdleTimeout       time.Duration // between two valid requests; 15 min
+	NoWorkTimeout     time.Duration // from a pool's last usable template to its miners being sent away; 3 min
 	StallTimeout      time.Duration // longest time an answer may wait to be read; 10 s
 	KeepAlive         time.Duration // TCP keepalive's idle time; 60 s
 	UserTimeout       time.Duration // TCP_USER_TIMEOUT: unacknowledged data before the kernel gives up; 30 s
@@ -81,6 +82,11 @@ const (
 	DefaultSweepInterval     = time.Second
 	DefaultFanoutSlice       = time.Millisecond
 
+	// DefaultNoWorkTimeout is what a daemon takes that is started again, with its
+	// checks of a large database: miners should not wander for that. Beyond it
+	// their backup pools pay and we do not.
+	DefaultNoWorkTimeout = 3 * time.Minute
+
 	// DefaultStartDifficulty is a share in some 10 s for a desktop CPU, which
 	// vardiff then corrects within minutes.
 	DefaultStartDifficulty = 10_000
@@ -122,6 +128,7 @@ func (c *Config) Check() error {
 	orDefault(&c.LoginTimeout, DefaultLoginTimeout)
 	orDefault(&c.FirstShareTimeout, DefaultFirstShareTimeout)
 	orDefault(&c.IdleTimeout, DefaultIdleTimeout)
+	orDefault(&c.NoWorkTimeout, DefaultNoWorkTimeout)
 	orDefault(&c.StallTimeout, DefaultStallTimeout)
 	orDefault(&c.KeepAlive, DefaultKeepAlive)
 	orDefault(&c.UserTimeout, DefaultUserTimeout)
@@ -138,7 +145,7 @@ func (c *Config) Check() error {
 	for name, v := range map[string]int64{
 		"loops": int64(c.Loops), "reserved descriptors": int64(c.Reserve), "max faults": int64(c.MaxFaults),
 		"login timeout": int64(c.LoginTimeout), "first share timeout": int64(c.FirstShareTimeout),
-		"idle timeout": int64(c.IdleTimeout), "stall timeout": int64(c.StallTimeout),
+		"idle timeout": int64(c.IdleTimeout), "no-work timeout": int64(c.NoWorkTimeout), "stall timeout": int64(c.StallTimeout),
 		"keepalive": int64(c.KeepAlive), "user timeout": int64(c.UserTimeout),
 		"send buffer": int64(c.SendBuffer), "outbound limit": int64(c.OutboundLimit),
 		"shares in flight": int64(min(c.InflightSession, c.InflightLoop)), "shares a job": int64(c.JobShares),

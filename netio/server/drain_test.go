@@ -16,13 +16,14 @@ import (
 func TestDrain(t *testing.T) {
 	r := newRig(t, nil)
 	r.offer(false)
-	r.verifier.set(validator.Accepted, true)
 	c := r.dial()
 	c.login(r, "")
+	c.prove()
+	r.verifier.set(validator.Accepted, true)
 	for n := range uint32(5) {
 		c.submit(n, 10_000)
 	}
-	r.eventually("five held", func() bool { return r.verifier.count() == 5 })
+	r.eventually("five held", func() bool { return r.verifier.count() == 1+5 })
 	waiting := r.dial()
 	r.eventually("both are open", func() bool { return r.metric("assay_connections") == 2 })
 	drained := make(chan error, 1)
@@ -37,7 +38,7 @@ func TestDrain(t *testing.T) {
 	c.submit(5, 10_000)
 	c.refused(stratum.Text(validator.ShedShutdown))
 	c.submit(6, networkDifficulty*2) // a block still goes through
-	r.eventually("the block is held", func() bool { return r.verifier.count() == 6 })
+	r.eventually("the block is held", func() bool { return r.verifier.count() == 1+6 })
 	select {
 	case err := <-drained:
 		t.Fatalf("drained with shares in flight: %v", err)

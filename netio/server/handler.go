@@ -109,6 +109,7 @@ func (h *handler) OnClose(c gnet.Conn, _ error) gnet.Action {
 // OnTick runs on a goroutine of gnet's own and only sends the loops to work.
 func (h *handler) OnTick() (time.Duration, gnet.Action) {
 	s := (*Server)(h)
+	s.watchWork()
 	for _, l := range s.allLoops() {
 		l.request(&l.sweepQueued, l.sweepTask)
 	}

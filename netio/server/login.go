@@ -41,6 +41,10 @@ func (s *session) admit(r *stratum.Request) (loginResult, string) {
 	}
 	template := s.port.Pool.Board().Current()
 	if template == nil {
+		if l.server.work[s.port.pool].gone.Load() {
+			s.reason = closedNoWork
+			return loginNoWork, stratum.TextNoWorkLeave
+		}
 		return loginNoWork, stratum.TextNoWork
 	}
 	if r.HasAlgos && !r.Algos.Has(template.Algo) {

@@ -19,6 +19,8 @@ const (
 	closedLineTooLong
 	closedProtocol // too many faults, or noise
 	closedUnknownJobs
+	closedWrongHashes
+	closedNoWork
 	closedHTTP
 	closedTLS
 	closedPanic
@@ -28,7 +30,7 @@ const (
 
 var closeLabels = [closeReasons]string{
 	"peer", "login_timeout", "first_share_timeout", "idle", "slow_reader", "line_too_long",
-	"protocol", "unknown_jobs", "http", "tls", "panic", "shutdown",
+	"protocol", "unknown_jobs", "wrong_hashes", "no_work", "http", "tls", "panic", "shutdown",
 }
 
 // loginResult is how a login went; its text is a metric label.

@@ -72,17 +72,21 @@ type rig struct {
 // networkDifficulty is high, so that a share is no block unless a test wants it.
 const networkDifficulty = 1 << 40
 
-func newPool(t testing.TB, name string, v pool.Verifier, l pool.Ledger, grace time.Duration) *pool.Pool {
+func newPool(t testing.TB, name string, v pool.Verifier, l pool.Ledger, grace time.Duration, change ...func(*pool.Config)) *pool.Pool {
 	t.Helper()
 	profile, err := coin.Lookup("monero")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := pool.New(pool.Config{
+	cfg := pool.Config{
 		Name: name, Coin: profile, Prefix: 7, Ledger: l, Blocks: blocks{}, Seeds: seeds{}, Chain: seeds{}, Verifier: v,
 		JobsPerSession: 8, Templates: 4, StaleGrace: grace, TemplateMaxAge: time.Hour,
 		SeedWait: time.Minute, SubmitTimeout: time.Minute, Submissions: 4, Addresses: 1024,
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	p, err := pool.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,8 @@ type Server struct {
 	engineAt *engineLog
 	pools    []*pool.Pool // distinct ones
 	ports    []*port
-	base     time.Time // zero of every clock reading in here
+	work     []poolWork // by pool
+	base     time.Time  // zero of every clock reading in here
 
 	engine   gnet.Engine // set by OnBoot, before booted closes
 	conns    atomic.Int64
@@ -77,6 +78,8 @@ func New(cfg Config) (*Server, error) {
 		}
 		s.ports = append(s.ports, p)
 	}
+	s.work = make([]poolWork, len(s.pools))
+	s.registerWork()
 	for i, p := range s.pools {
 		p.Subscribe(func(t *job.Template) { s.publish(i, t) })
 	}

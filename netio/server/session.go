@@ -45,6 +45,7 @@ type session struct {
 	authorised  bool
 	fixed       bool // difficulty asked for by +N, or a port without vardiff
 	proven      bool // had an accepted share
+	credit      int8 // accepted shares against wrong hashes; see standing.go
 	forged      bool // claimed a block that was none
 	owed        bool // a job was not pushed because answers wait unread
 	spoken      bool // its first bytes have been looked at

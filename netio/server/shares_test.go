@@ -231,13 +231,14 @@ func TestEveryVerdictReachesTheMiner(t *testing.T) {
 func TestClosedSession(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Loops = 1 })
 	r.offer(false)
-	r.verifier.set(validator.Accepted, true)
 	gone := r.dial()
 	gone.login(r, "")
+	gone.prove()
+	r.verifier.set(validator.Accepted, true)
 	for n := range uint32(10) {
 		gone.submit(n, 10_000)
 	}
-	r.eventually("ten held", func() bool { return r.verifier.count() == 10 })
+	r.eventually("ten held", func() bool { return r.verifier.count() == 1+10 })
 	_ = gone.conn.Close()
 	r.eventually("the session is gone", func() bool { return r.metric("assay_sessions") == 0 })
 	r.verifier.release(validator.Accepted)
@@ -248,7 +249,7 @@ func TestClosedSession(t *testing.T) {
 		c.submit(n, 10_000)
 		c.accepted()
 	}
-	if n := r.metric("assay_shares_total", "class=accepted"); n != 20 {
+	if n := r.metric("assay_shares_total", "class=accepted"); n != 1+20 {
 		t.Fatalf("%v accepted", n)
 	}
 	if n := r.metric("assay_handler_panics_total"); n != 0 {
@@ -263,6 +264,12 @@ func TestClosedSession(t *testing.T) {
 func TestManyMiners(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.InflightSession = 1000 })
 	r.offer(false)
+	clients := make([]*client, 20)
+	for i := range clients {
+		clients[i] = r.dial()
+		clients[i].login(r, "")
+		clients[i].prove()
+	}
 	stop := make(chan struct{})
 	var judges sync.WaitGroup
 	judges.Add(1)
@@ -280,9 +287,7 @@ func TestManyMiners(t *testing.T) {
 		}
 	}()
 	var miners sync.WaitGroup
-	for i := range 20 {
-		c := r.dial()
-		c.login(r, "")
+	for i, c := range clients {
 		miners.Add(1)
 		go func() {
 			defer miners.Done()

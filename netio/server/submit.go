@@ -106,11 +106,12 @@ func (s *session) judge(r *stratum.Request) validator.Verdict {
 
 // candidate reports whether a share is served as a likely block: with priority,
 // and past the limits that end others. A claim costs nothing, so a session has
-// the right only for the first few at once, and has lost it for good when one
+// the right only for the first few at once (see standing.go), and has lost it for good when one
 // of them turned out not to be the share's hash. Shares past that are as good
 // as any others: they are hashed, and if one is a block it is found.
 func (s *session) candidate(j *job.Job, claim *[32]byte) bool {
-	return j.Template.Difficulty.Meets(claim) && !s.forged && s.claims < candidateRoom &&
+	_, room := s.inflightRoom()
+	return j.Template.Difficulty.Meets(claim) && !s.forged && int(s.claims) < room &&
 		(s.lateClaims < candidateRoom || !s.loop.server.draining.Load())
 }
 
@@ -118,8 +119,7 @@ func (s *session) candidate(j *job.Job, claim *[32]byte) bool {
 // may be in flight.
 func (s *session) budget(j *job.Job, claim *[32]byte, candidate bool) validator.Verdict {
 	l := s.loop
-	cfg := &l.server.cfg
-	room := cfg.InflightSession
+	room, _ := s.inflightRoom()
 	if candidate {
 		room += candidateRoom
 	}
@@ -128,9 +128,9 @@ func (s *session) budget(j *job.Job, claim *[32]byte, candidate bool) validator.
 		return validator.RejectLowDifficulty
 	case l.server.draining.Load() && !candidate:
 		return validator.ShedShutdown
-	case int(s.inflight) >= min(room, 1<<16-1):
+	case int(s.inflight) >= room:
 		return validator.ShedSession
-	case l.inflight >= cfg.InflightLoop && !candidate:
+	case l.inflight >= l.server.cfg.InflightLoop && !candidate:
 		return validator.ShedQueueFull
 	}
 	return validator.Pending
@@ -145,7 +145,7 @@ func (s *session) send(r *stratum.Request, j *job.Job, nonce uint32, claim *[32]
 	sub.share = verify.Share{
 		Template: j.Template, Extra: s.window.Extra(j.Number), Job: j.Number, Nonce: nonce,
 		Difficulty: j.Difficulty, Claim: *claim, Candidate: candidate,
-		Wallet: s.wallet, Worker: s.worker, Received: time.Now(),
+		From: s.remote.Addr(), Wallet: s.wallet, Worker: s.worker, Received: time.Now(),
 		Origin: l, Owner: sub,
 	}
 	s.inflight++

@@ -10,6 +10,7 @@ import (
 type sweepWalk struct {
 	cursor  *session
 	running bool
+	leave   int // sessions without work that may still be sent away in this tick
 }
 
 // sweepStart is the ticker's task. A walk goes on where its slice ended the
@@ -20,6 +21,7 @@ func (l *loop) sweepStart() {
 	if !w.running {
 		w.running, w.cursor = true, l.head
 	}
+	w.leave = max(int(leavePace*l.server.cfg.SweepInterval.Seconds()), 1)
 	until := time.Now().Add(sweepSlice)
 	now := l.server.clock()
 	for n := 1; w.cursor != nil; n++ {
@@ -54,6 +56,9 @@ func (l *loop) sweepOne(s *session, now int64) {
 		// Nobody can find a share without work.
 		s.opened = now
 		s.tuner.restart(now)
+		if l.sendAway(s) {
+			return
+		}
 	}
 	waiting := s.conn.OutboundBuffered()
 	if waiting == 0 {

@@ -23,6 +23,15 @@ func AppendError(dst []byte, id *ID, text string) []byte {
 	return append(dst, "}}\n"...)
 }
 
+// AppendNotice appends an error that answers no request. Its id is a number, and
+// none that a miner uses (XMRig counts from 1): only an error with a number is
+// shown, and held against the texts at which XMRig leaves, by every version.
+func AppendNotice(dst []byte, text string) []byte {
+	dst = append(dst, `{"id":0,"jsonrpc":"2.0","error":{"code":-1,"message":`...)
+	dst = appendString(dst, text)
+	return append(dst, "}}\n"...)
+}
+
 // AppendVerdict appends the answer to a submit.
 func AppendVerdict(dst []byte, id *ID, v validator.Verdict) []byte {
 	if v == validator.Accepted {

@@ -4,8 +4,8 @@ import (
 	"github.com/assay-pool/assay/validator"
 )
 
-// Texts of errors that are not verdicts on a share. All but the first leave
-// XMRig connected; at a login any error makes it close and try again later.
+// Texts of errors that are not verdicts on a share. All but those that begin
+// like the first leave XMRig connected; at a login any error makes it close and try again later.
 const (
 	TextUnauthenticated = "Unauthenticated"
 	TextInvalidMethod   = "Invalid method"
@@ -13,9 +13,13 @@ const (
 	TextInvalidAddress  = "Invalid address used for login"
 	TextLoggedIn        = "Already logged in: open another connection for another login"
 	TextNoWork          = "No block template yet, try again in a moment"
-	TextShutdown        = "The pool node is shutting down, please reconnect"
-	TextLineTooLong     = "Parse error: line too long"
-	TextAlgoPrefix      = "No compatible algorithm found, change the algo option of your miner: this pool mines "
+	// TextNoWorkLeave begins as it does so that XMRig goes by itself, and after
+	// its retries to its backup pool.
+	TextNoWorkLeave = "Unauthenticated: the pool has had no work for minutes (its coin daemons are away), please use your backup pool"
+	TextWrongHashes = "Too many invalid shares: their results are not the hashes of their jobs. Check the miner's algorithm and the hardware (overclocking)"
+	TextShutdown    = "The pool node is shutting down, please reconnect"
+	TextLineTooLong = "Parse error: line too long"
+	TextAlgoPrefix  = "No compatible algorithm found, change the algo option of your miner: this pool mines "
 )
 
 // Text is what a miner is told about a share that was not accepted; empty for
