@@ -145,7 +145,7 @@ func (s *session) send(r *stratum.Request, j *job.Job, nonce uint32, claim *[32]
 	sub.share = verify.Share{
 		Template: j.Template, Extra: s.window.Extra(j.Number), Job: j.Number, Nonce: nonce,
 		Difficulty: j.Difficulty, Claim: *claim, Candidate: candidate,
-		From: s.remote.Addr(), Wallet: s.wallet, Worker: s.worker, Received: time.Now(),
+		From: s.remote.Addr(), Unproven: !s.proven, Wallet: s.wallet, Worker: s.worker, Received: time.Now(),
 		Origin: l, Owner: sub,
 	}
 	s.inflight++

@@ -3,6 +3,7 @@
 //	event loops ──Submit──▶ queue ──Batch──▶ worker 0…n (pinned OS thread)
 //	                        │ candidates        │ hashing blob, native hash
 //	                        │ shares            │ compare with claim, network
+//	                        │ unproven ones     │
 //	                        ▼ full, too late    ▼
 //	                       shed ───────────▶ Sink.Judged, exactly once a share
 //
@@ -12,6 +13,9 @@
 // one. When a class is full, the newest share of the sender with the longest
 // line gives way, not the newcomer. Classes share by weight, and the keys of a
 // class by the hosts that wait: see schedule.go and fair.go.
+//
+// Sessions that have had no share accepted yet are in classes of their own, with
+// a small weight.
 //
 // A block candidate waits for a running batch if all workers have one, and for
 // one batch of plain shares between two of candidates. A batch holds shares of

@@ -167,6 +167,34 @@ func TestForgersDoNotFillCandidates(t *testing.T) {
 	expect(t, took(q, fixed(1, 0)), 100)
 }
 
+// TestUnprovenSessionsWait: however many shares come from sessions that have
+// proven nothing, and whatever they claim, proven ones have two batches of
+// three, and a first share is served soon all the same.
+func TestUnprovenSessionsWait(t *testing.T) {
+	q := newQueue(1000, 100, time.Hour)
+	tmpl := seeded(1)
+	for i := range uint32(90) {
+		s := from(tmpl, fmt.Sprintf("10.0.1.%d", i), "f", i)
+		s.Unproven, s.Candidate = true, i%2 == 0
+		mustPush(t, q, s, from(tmpl, one, "a", 1000+i))
+	}
+	proven := 0
+	for range 30 {
+		if s := took(q, fixed(1, 0)); !s[0].Unproven {
+			proven++
+		}
+	}
+	if proven < 19 || proven > 21 {
+		t.Errorf("%d of 30 batches were of proven sessions, want 20", proven)
+	}
+	// Alone, they have it all.
+	q = newQueue(1000, 100, time.Hour)
+	first := from(tmpl, two, "b", 1)
+	first.Unproven = true
+	mustPush(t, q, first)
+	expect(t, took(q, fixed(1, 0)), 1)
+}
+
 // TestKeysShareByHosts: of two keys neither starves the other, and each is
 // served by the number of hosts that wait.
 func TestKeysShareByHosts(t *testing.T) {
@@ -198,7 +226,7 @@ func TestQueueAgainstModel(t *testing.T) {
 		if rng.IntN(5) < 3 {
 			s := from(tmpls[rng.IntN(len(tmpls))], fmt.Sprintf("10.0.0.%d", rng.IntN(1+rng.IntN(9))), fmt.Sprint(rng.IntN(3)), uint32(step))
 			s.Received = s.Received.Add(-time.Duration(rng.IntN(1000)))
-			s.Candidate = rng.IntN(4) == 0
+			s.Candidate, s.Unproven = rng.IntN(4) == 0, rng.IntN(3) == 0
 			waiting[s] = true
 			if out, _ := q.push(s); out != nil {
 				if !waiting[out] {

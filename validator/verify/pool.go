@@ -32,8 +32,8 @@ type Hasher interface {
 type Config struct {
 	Workers    int           // hash threads, at least 1
 	CPUs       []int         // CPU of each worker; empty = not pinned
-	Queue      int           // shares waiting at most; 4096
-	Candidates int           // block candidates waiting at most; 64
+	Queue      int           // shares waiting at most, of proven sessions and of others each; 4096
+	Candidates int           // block candidates waiting at most, likewise; 64
 	Deadline   time.Duration // a share older than this is shed; 3 s
 	BatchWait  time.Duration // how long a batch may wait to fill; 0 is not at all, DefaultBatchWait is usual
 

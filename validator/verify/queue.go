@@ -34,8 +34,8 @@ type queue struct {
 
 func newQueue(shares, candidates int, deadline time.Duration) *queue {
 	q := &queue{deadline: deadline}
-	q.tiers[classCandidate].limit = candidates
-	q.tiers[classShare].limit = shares
+	q.tiers[classCandidate].limit, q.tiers[classUnprovenCandidate].limit = candidates, candidates
+	q.tiers[classShare].limit, q.tiers[classUnproven].limit = shares, shares
 	q.filled.L = &q.mu
 	return q
 }
@@ -49,10 +49,7 @@ func (q *queue) push(s *Share) (out *Share, closed bool) {
 	if q.closed {
 		return nil, true
 	}
-	c := classShare
-	if s.Candidate {
-		c = classCandidate
-	}
+	c := classOf(s)
 	for q.tiers[c].size >= q.tiers[c].limit {
 		out = q.giveWay(c, s)
 		if out != s {

@@ -6,8 +6,10 @@ import "github.com/assay-pool/assay/native/pow"
 type class uint8
 
 const (
-	classCandidate class = iota // claims to be a block
-	classShare                  // must be verified before the reply
+	classCandidate         class = iota // claims to be a block
+	classUnprovenCandidate              // likewise, of a session that has proven nothing
+	classShare                          // must be verified before the reply
+	classUnproven                       // likewise, of a session that has proven nothing
 	classes
 )
 
@@ -29,10 +31,28 @@ type classRule struct {
 
 // classRules are the classes' rules. A claim to be a block is cheap to forge, so
 // candidates have no more than every second batch while plain shares wait; one
-// that finds no place among them is a plain share.
+// that finds no place among them is a plain share. A session that has had no
+// share accepted yet may be anybody: such sessions have a fifth of the batches,
+// a third if they claim blocks too, while proven ones wait, whoever and however
+// many they are. That is enough for a first share to be answered soon, and an
+// idle node, or one that has just started, gives them all.
 var classRules = [classes]classRule{
-	classCandidate: {name: "candidate", weight: 1, below: classShare},
-	classShare:     {name: "share", weight: 1, late: true, company: true, below: classShare},
+	classCandidate:         {name: "candidate", weight: 4, below: classShare},
+	classUnprovenCandidate: {name: "unproven_candidate", weight: 1, below: classUnproven},
+	classShare:             {name: "share", weight: 4, late: true, company: true, below: classShare},
+	classUnproven:          {name: "unproven", weight: 1, late: true, company: true, below: classUnproven},
+}
+
+func classOf(s *Share) class {
+	switch {
+	case s.Candidate && s.Unproven:
+		return classUnprovenCandidate
+	case s.Candidate:
+		return classCandidate
+	case s.Unproven:
+		return classUnproven
+	}
+	return classShare
 }
 
 func (c class) String() string { return classRules[c].name }

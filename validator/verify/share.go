@@ -22,9 +22,12 @@ type Share struct {
 	// priority only: what counts is Block, which a worker sets (I6).
 	Candidate bool
 	From      netip.Addr // the miner's address: what it may use of the queue goes by it, then by Wallet
-	Wallet    string
-	Worker    string
-	Received  time.Time
+	// Unproven is set while the session has had no share accepted: such shares
+	// are of a class of their own.
+	Unproven bool
+	Wallet   string
+	Worker   string
+	Received time.Time
 
 	Sink   Sink   // told the verdict first
 	Origin Origin // answered last
