@@ -84,6 +84,7 @@ func TestDefaults(t *testing.T) {
 		"idle-timeout":        {cfg.Server.IdleTimeout, server.DefaultIdleTimeout},
 		"outbound-limit":      {cfg.Server.OutboundLimit, server.DefaultOutboundLimit},
 		"slow-reader":         {cfg.Server.StallTimeout, server.DefaultStallTimeout},
+		"no-work-timeout":     {cfg.Server.NoWorkTimeout, server.DefaultNoWorkTimeout},
 		"session-inflight":    {cfg.Server.InflightSession, server.DefaultInflightSession},
 		"job-shares":          {cfg.Server.JobShares, server.DefaultJobShares},
 		"protocol-errors":     {cfg.Server.MaxFaults, server.DefaultMaxFaults},

@@ -57,9 +57,10 @@ func registerServer(f *options.Flags, s *server.Config) {
 	f.Duration(&s.LoginTimeout, "login-timeout", server.DefaultLoginTimeout, time.Second, 10*time.Minute, "A connection that has not logged in by then is closed.")
 	f.Duration(&s.FirstShareTimeout, "first-share-timeout", server.DefaultFirstShareTimeout, 10*time.Second, 24*time.Hour, "A session without one accepted share by then is closed. Above the time the slowest rig needs for a share of the start difficulty.")
 	f.Duration(&s.IdleTimeout, "idle-timeout", server.DefaultIdleTimeout, 30*time.Second, 24*time.Hour, "A session that has sent nothing for this long is closed. XMRig sends a keepalive each minute.")
+	f.Duration(&s.NoWorkTimeout, "no-work-timeout", server.DefaultNoWorkTimeout, time.Second, 24*time.Hour, "Time past a pool's last usable template (see --template-max-age) after which its miners are disconnected, with a text, and refused, so that they use their backup pools. Below it they wait for the daemons to come back.")
 	f.Size(&s.OutboundLimit, "outbound-limit", server.DefaultOutboundLimit, 4096, 16<<20, "Unread bytes a miner may leave with the node; then it is closed as a slow reader.")
 	f.Duration(&s.StallTimeout, "slow-reader", server.DefaultStallTimeout, time.Second, 10*time.Minute, "Time a miner may leave anything unread; then it is closed as a slow reader.")
-	f.Int(&s.InflightSession, "session-inflight", server.DefaultInflightSession, 1, 65536, "`Shares` of one session that may wait for verification; more are answered \"Throttled\".")
+	f.Int(&s.InflightSession, "session-inflight", server.DefaultInflightSession, 1, 65536, "`Shares` of one session that may wait for verification; more are answered \"Throttled\". A session that has had none accepted may have a few.")
 	f.Int(&s.JobShares, "job-shares", server.DefaultJobShares, 16, 1<<20, "`Shares` accepted for one job: the limit of its duplicate set. More mean that the difficulty is far too low.")
 	f.Int(&s.MaxFaults, "protocol-errors", server.DefaultMaxFaults, 1, 1000, "Malformed `requests` a session may send before it is closed.")
 }

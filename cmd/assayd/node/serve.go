@@ -15,6 +15,9 @@ import (
 func (n *Node) startServer(loops int) error {
 	cfg := n.cfg.Server
 	cfg.Loops, cfg.Log, cfg.Registerer = loops, n.log, n.registry
+	// The queue decides who gives way when it is full; a loop that refused first
+	// would refuse whoever comes.
+	cfg.InflightLoop = max(server.DefaultInflightLoop, 2*(n.cfg.Verify.Queue+n.cfg.Verify.Candidates))
 	for _, p := range n.pools {
 		for _, port := range p.cfg.Ports {
 			port.Pool = p.pool
@@ -88,6 +91,7 @@ func (n *Node) checks() []admin.Check {
 	for _, p := range n.pools {
 		checks = append(checks,
 			admin.Check{Name: p.cfg.Name + "/template", Func: p.pool.Ready},
+			admin.Check{Name: p.cfg.Name + "/miners", Func: func() error { return n.server.Serving(p.pool) }},
 			admin.Check{Name: p.cfg.Name + "/daemons", Func: p.daemonsReady},
 			admin.Check{Name: p.cfg.Name + "/ledger", Func: p.ledgerReady},
 		)
