@@ -37,6 +37,7 @@ var ErrClosed = errors.New("xmrig client: closed")
 // Config is what a miner's config file says.
 type Config struct {
 	Addr  string // host:port
+	Local string // address to connect from; "" is any
 	Login string // wallet[.worker][+difficulty]
 	Pass  string // "" sends "x"
 	RigID string // "" sends none
@@ -86,6 +87,9 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 		cfg.Algos = []algo.ID{algo.RX0}
 	}
 	dialer := net.Dialer{Timeout: cfg.DialTimeout}
+	if cfg.Local != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(cfg.Local)}
+	}
 	conn, err := dialer.DialContext(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect to pool: %w", err)

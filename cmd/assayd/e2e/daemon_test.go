@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/assay-pool/assay/bench/xmrig"
 	"github.com/assay-pool/assay/cluster/store/redistest"
@@ -89,6 +90,74 @@ func TestDaemonsDie(t *testing.T) {
 	n.checkI1()
 	n.stop()
 	openBooks(t, redis.URL(), "default").equal(who)
+}
+
+// TestMinersLeaveWithoutWork: with the only daemon dead for good a miner's
+// connection ends with a text at which XMRig goes, its next logins are refused
+// at once and closed, so that it turns to its backup pool, and when the daemon
+// is back it is served as before.
+func TestMinersLeaveWithoutWork(t *testing.T) {
+	const text = "Unauthenticated: the pool has had no work for minutes (its coin daemons are away), please use your backup pool"
+	m := daemontest.Start(t, daemontest.Options{Difficulty: noBlocks})
+	redis := redistest.Start(t)
+	n := startNode(t, "--redis", redis.URL(), "--daemon", m.URL+",zmq="+m.ZMQ, "--template-renew", "5s", "--template-max-age", "10s",
+		"--no-work-timeout", "2s", "--listen", "127.0.0.1:0,diff=2")
+	// gone is how a client ended: by a text that XMRig takes for its dismissal.
+	gone := func(what string, err error) {
+		t.Helper()
+		var v *xmrig.Violation
+		if !errors.As(err, &v) || v.Rule != xmrig.RuleCritical || !strings.Contains(v.Detail, text) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	var clients []*client
+	for _, wallet := range []string{walletA, walletA, walletB} {
+		c, job := login(t, n.ports[0], wallet)
+		c.share(job)
+		clients = append(clients, c)
+	}
+	for round := range 2 {
+		m.Kill()
+		for i, c := range clients {
+			select {
+			case <-c.Done():
+				gone(fmt.Sprintf("miner %d", i), c.Err())
+			case <-time.After(patience):
+				t.Fatalf("miner %d is still there, %v after the daemon's end", i, patience)
+			}
+		}
+		n.waitUnready("default/miners", "miners are sent to their backup pools (--no-work-timeout 2s)")
+		if n.metric("assay_no_work_seconds", "pool", "default") < 2 {
+			t.Error("assay_no_work_seconds does not say so")
+		}
+		n.wait("the closed connections to be counted", func() error {
+			if got := n.metric("assay_connections_closed_total", "reason", "no_work"); got < float64(len(clients)) {
+				return fmt.Errorf("%v are", got)
+			}
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		late := connect(t, xmrig.Config{Addr: n.ports[0], Login: walletB})
+		began := time.Now()
+		_, err := late.Login(ctx)
+		cancel()
+		gone("a login", err)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("a login was refused after %v", took)
+		}
+		m.Restart()
+		n.waitReady()
+		for i := range clients {
+			c, job := login(t, n.ports[0], walletA)
+			c.share(job)
+			clients[i] = c
+		}
+		if got := n.metric("assay_no_work_seconds", "pool", "default"); got != 0 {
+			t.Errorf("round %d: with work again assay_no_work_seconds is %v", round, got)
+		}
+	}
+	n.checkI1()
+	n.stop()
 }
 
 // TestRestarts takes monerod and Redis away under the node. The miners see
