@@ -27,7 +27,8 @@
 // fatal here ([Server.Err]). See Accepting for what keeps a flood of connections
 // below the limit, too. Lines, faults, shares in flight a session and a
 // loop, nonces a job and outbound bytes have limits in [Config]; each refusal
-// has a counter.
+// has a counter. What a session may ask of the hash threads it has to earn: see
+// standing.go.
 //
 // # Accepting
 //
@@ -56,5 +57,6 @@
 // While a pool has no template a login is refused with a text that makes XMRig
 // try again. Sessions that are logged in stay; they get a job as soon as there
 // is one, and neither the first-share timeout nor vardiff holds the wait
-// against them.
+// against them. After NoWorkTimeout they are sent away at a pace, and logins
+// are refused and closed, until there is work: see nowork.go.
 package server

@@ -144,7 +144,7 @@ func TestNoncesOfAJob(t *testing.T) {
 	tmpl := jobtest.Template(t, 1)
 	rapid.Check(t, func(t *rapid.T) {
 		const limit = 8
-		w := job.NewWindow(1, 1, 1)
+		w := job.NewWindow(job.Prefix{1}, 1, 1)
 		j := w.Cut(tmpl, 1)
 		seen := map[uint32]bool{}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -173,7 +173,7 @@ func TestNoncesOfAJob(t *testing.T) {
 // TestFirstSharesDoNotAllocate: a new job's first few shares, which are all that
 // most jobs have, cost no memory.
 func TestFirstSharesDoNotAllocate(t *testing.T) {
-	w := job.NewWindow(1, 1, 8)
+	w := job.NewWindow(job.Prefix{1}, 1, 8)
 	tmpl := jobtest.Template(t, 1)
 	for range 8 {
 		w.Cut(tmpl, 1)
