@@ -23,6 +23,7 @@ func runOnce(t *testing.T, env []string, flags ...string) (code int, stdout, std
 // runProgram is runOnce of a program that runs a node.
 func runProgram(t *testing.T, program string, env []string, flags ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	sources(t)
 	cmd := exec.Command(program, flags...)
 	cmd.Env = append(os.Environ(), env...)
 	var out, errs bytes.Buffer

@@ -106,6 +106,7 @@ func beginNodeOn(t *testing.T, stdout, stderr *os.File, dir string, flags ...str
 // beginProgram is beginNodeOn of a program that becomes a node.
 func beginProgram(t *testing.T, program string, stdout, stderr *os.File, dir string, flags ...string) *node {
 	t.Helper()
+	sources(t)
 	n := &node{t: t, dir: dir, done: make(chan struct{})}
 	n.cmd = exec.Command(program, append(base(dir), flags...)...)
 	n.cmd.Stdout, n.cmd.Stderr = &n.out, &n.out
