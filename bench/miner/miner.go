@@ -1,6 +1,7 @@
 package miner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,13 +75,13 @@ func New(cfg Config) (*Miner, error) {
 	case cfg.Batch > MaxBatch:
 		return nil, fmt.Errorf("miner: a batch of %d, more than %d", cfg.Batch, MaxBatch)
 	}
-	setDefault(&cfg.Threads, runtime.GOMAXPROCS(0))
-	setDefault(&cfg.Batch, DefaultBatch)
-	setDefault(&cfg.InFlight, DefaultInFlight)
-	setDefault(&cfg.BackoffMin, DefaultBackoffMin)
-	setDefault(&cfg.BackoffMax, DefaultBackoffMax)
-	setDefault(&cfg.DrainTimeout, DefaultDrainTimeout)
-	setDefault(&cfg.KeepAlive, xmrig.DefaultKeepAlive)
+	cfg.Threads = cmp.Or(cfg.Threads, runtime.GOMAXPROCS(0))
+	cfg.Batch = cmp.Or(cfg.Batch, DefaultBatch)
+	cfg.InFlight = cmp.Or(cfg.InFlight, DefaultInFlight)
+	cfg.BackoffMin = cmp.Or(cfg.BackoffMin, DefaultBackoffMin)
+	cfg.BackoffMax = cmp.Or(cfg.BackoffMax, DefaultBackoffMax)
+	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, DefaultDrainTimeout)
+	cfg.KeepAlive = cmp.Or(cfg.KeepAlive, xmrig.DefaultKeepAlive)
 	if cfg.Name == "" {
 		cfg.Name = cfg.Pool.Login
 	}
@@ -91,13 +92,6 @@ func New(cfg Config) (*Miner, error) {
 	m.board.changed = make(chan struct{})
 	m.book.init(&cfg)
 	return m, nil
-}
-
-func setDefault[T comparable](p *T, def T) {
-	var zero T
-	if *p == zero {
-		*p = def
-	}
 }
 
 // Stats is a copy of the counters.

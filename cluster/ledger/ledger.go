@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -136,34 +137,22 @@ func (c *Config) setDefaults() error {
 	if c.Store == nil {
 		return errors.New("ledger: no store")
 	}
-	durations := []struct {
-		v   *time.Duration
-		def time.Duration
-	}{
-		{&c.FlushInterval, DefaultFlushInterval}, {&c.SettleTimeout, DefaultSettleTimeout},
-		{&c.RetainFor, DefaultRetainFor}, {&c.SliceTTL, DefaultSliceTTL}, {&c.WalletTTL, DefaultWalletTTL}, {&c.WalletTTLMin, DefaultWalletTTLMin},
-		{&c.MarkTTL, DefaultMarkTTL}, {&c.Heartbeat, DefaultHeartbeat}, {&c.RetryMax, DefaultRetryMax},
-	}
-	for _, d := range durations {
-		if *d.v <= 0 {
-			*d.v = d.def
-		}
-	}
-	ints := []struct {
-		v   *int
-		def int
-	}{
-		{&c.BatchEntries, DefaultBatchEntries}, {&c.MaxPending, DefaultMaxPending}, {&c.MaxFinds, DefaultMaxFinds},
-		{&c.RetainEntries, DefaultRetainEntries}, {&c.MaxWorkers, DefaultMaxWorkers}, {&c.WalletsKept, DefaultWalletsKept},
-	}
-	for _, n := range ints {
-		if *n.v <= 0 {
-			*n.v = n.def
-		}
-	}
-	if c.WalletWork == 0 {
-		c.WalletWork = DefaultWalletWork
-	}
+	c.FlushInterval = cmp.Or(c.FlushInterval, DefaultFlushInterval)
+	c.SettleTimeout = cmp.Or(c.SettleTimeout, DefaultSettleTimeout)
+	c.RetainFor = cmp.Or(c.RetainFor, DefaultRetainFor)
+	c.SliceTTL = cmp.Or(c.SliceTTL, DefaultSliceTTL)
+	c.WalletTTL = cmp.Or(c.WalletTTL, DefaultWalletTTL)
+	c.WalletTTLMin = cmp.Or(c.WalletTTLMin, DefaultWalletTTLMin)
+	c.MarkTTL = cmp.Or(c.MarkTTL, DefaultMarkTTL)
+	c.Heartbeat = cmp.Or(c.Heartbeat, DefaultHeartbeat)
+	c.RetryMax = cmp.Or(c.RetryMax, DefaultRetryMax)
+	c.BatchEntries = cmp.Or(c.BatchEntries, DefaultBatchEntries)
+	c.MaxFinds = cmp.Or(c.MaxFinds, DefaultMaxFinds)
+	c.MaxPending = cmp.Or(c.MaxPending, DefaultMaxPending)
+	c.RetainEntries = cmp.Or(c.RetainEntries, DefaultRetainEntries)
+	c.MaxWorkers = cmp.Or(c.MaxWorkers, DefaultMaxWorkers)
+	c.WalletsKept = cmp.Or(c.WalletsKept, DefaultWalletsKept)
+	c.WalletWork = cmp.Or(c.WalletWork, DefaultWalletWork)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

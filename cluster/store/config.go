@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -81,15 +82,10 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
-	}
-	def(&c.StartTimeout, DefaultStartTimeout)
-	def(&c.CallTimeout, DefaultCallTimeout)
-	def(&c.ConnWriteTimeout, c.CallTimeout+silentAfter)
-	def(&c.DialTimeout, DefaultDialTimeout)
+	c.StartTimeout = cmp.Or(c.StartTimeout, DefaultStartTimeout)
+	c.CallTimeout = cmp.Or(c.CallTimeout, DefaultCallTimeout)
+	c.ConnWriteTimeout = cmp.Or(c.ConnWriteTimeout, c.CallTimeout+silentAfter)
+	c.DialTimeout = cmp.Or(c.DialTimeout, DefaultDialTimeout)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -1,6 +1,7 @@
 package randomx
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -141,13 +142,13 @@ func (c Config) Check() error {
 
 // withDefaults fills zero fields and refuses impossible ones.
 func (c Config) withDefaults() (Config, error) {
-	setDefault(&c.BuildThreads, DefaultBuildThreads)
-	setDefault(&c.BuildNice, DefaultBuildNice)
-	setDefault(&c.SliceItems, DefaultSliceItems)
-	setDefault(&c.MaxCaches, DefaultMaxCaches)
-	setDefault(&c.MaxDatasets, 2)
-	setDefault(&c.MemoryReserve, DefaultMemoryReserve)
-	setDefault(&c.VMsPerWorker, DefaultVMsPerWorker)
+	c.BuildThreads = cmp.Or(c.BuildThreads, DefaultBuildThreads)
+	c.BuildNice = cmp.Or(c.BuildNice, DefaultBuildNice)
+	c.SliceItems = cmp.Or(c.SliceItems, DefaultSliceItems)
+	c.MaxCaches = cmp.Or(c.MaxCaches, DefaultMaxCaches)
+	c.MaxDatasets = cmp.Or(c.MaxDatasets, 2)
+	c.MemoryReserve = cmp.Or(c.MemoryReserve, DefaultMemoryReserve)
+	c.VMsPerWorker = cmp.Or(c.VMsPerWorker, DefaultVMsPerWorker)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -174,13 +175,6 @@ func (c Config) withDefaults() (Config, error) {
 		c.CPU = info
 	}
 	return c, nil
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // Supports tells whether this package hashes the algorithm, or why not.

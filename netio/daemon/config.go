@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -146,43 +147,24 @@ const (
 )
 
 func (c *Config) setDefaults() {
-	str := func(p *string, v string) {
-		if *p == "" {
-			*p = v
-		}
-	}
-	dur := func(p *time.Duration, v time.Duration) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	num := func(p *int, v int) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	str(&c.Pool, "default")
-	dur(&c.PollInterval, DefaultPollInterval)
-	dur(&c.HealthInterval, DefaultHealthInterval)
-	dur(&c.RPCTimeout, DefaultRPCTimeout)
-	dur(&c.SubmitTimeout, DefaultSubmitTimeout)
-	dur(&c.SubmitLinger, DefaultSubmitLinger)
-	dur(&c.AlternativeWait, DefaultAlternativeWait)
-	dur(&c.TxRefresh, DefaultTxRefresh)
-	dur(&c.MaxAge, DefaultMaxAge)
-	dur(&c.NotifyGap, DefaultNotifyGap)
-	num(&c.FailAfter, DefaultFailAfter)
-	num(&c.RecoverAfter, DefaultRecoverAfter)
-	dur(&c.RefuseBackoff, DefaultRefuseBackoff)
-	dur(&c.RefuseBackoffMax, DefaultRefuseBackoffMax)
-	if c.LagBlocks == 0 {
-		c.LagBlocks = DefaultLagBlocks
-	}
-	dur(&c.LagGrace, DefaultLagGrace)
-	dur(&c.StuckAfter, DefaultStuckAfter)
-	if c.MaxResponse == 0 {
-		c.MaxResponse = DefaultMaxResponse
-	}
+	c.Pool = cmp.Or(c.Pool, "default")
+	c.PollInterval = cmp.Or(c.PollInterval, DefaultPollInterval)
+	c.HealthInterval = cmp.Or(c.HealthInterval, DefaultHealthInterval)
+	c.RPCTimeout = cmp.Or(c.RPCTimeout, DefaultRPCTimeout)
+	c.SubmitTimeout = cmp.Or(c.SubmitTimeout, DefaultSubmitTimeout)
+	c.SubmitLinger = cmp.Or(c.SubmitLinger, DefaultSubmitLinger)
+	c.AlternativeWait = cmp.Or(c.AlternativeWait, DefaultAlternativeWait)
+	c.TxRefresh = cmp.Or(c.TxRefresh, DefaultTxRefresh)
+	c.MaxAge = cmp.Or(c.MaxAge, DefaultMaxAge)
+	c.NotifyGap = cmp.Or(c.NotifyGap, DefaultNotifyGap)
+	c.FailAfter = cmp.Or(c.FailAfter, DefaultFailAfter)
+	c.RecoverAfter = cmp.Or(c.RecoverAfter, DefaultRecoverAfter)
+	c.RefuseBackoff = cmp.Or(c.RefuseBackoff, DefaultRefuseBackoff)
+	c.RefuseBackoffMax = cmp.Or(c.RefuseBackoffMax, DefaultRefuseBackoffMax)
+	c.LagBlocks = cmp.Or(c.LagBlocks, DefaultLagBlocks)
+	c.LagGrace = cmp.Or(c.LagGrace, DefaultLagGrace)
+	c.StuckAfter = cmp.Or(c.StuckAfter, DefaultStuckAfter)
+	c.MaxResponse = cmp.Or(c.MaxResponse, DefaultMaxResponse)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -113,32 +114,26 @@ const candidateRoom = 16
 // maxLineCap is the highest MaxLine: gnet hands over at most 64 KiB at a time.
 const maxLineCap = 32 << 10
 
-func orDefault[T int | uint64 | time.Duration](v *T, d T) {
-	if *v == 0 {
-		*v = d
-	}
-}
-
 // Check fills in what is zero and refuses what cannot be served here, by the
 // flag to change. New does the same; before that a Port needs no Pool yet.
 func (c *Config) Check() error {
-	orDefault(&c.Loops, max(1, runtime.NumCPU()/CoresPerLoop))
-	orDefault(&c.MaxLine, DefaultMaxLine)
-	orDefault(&c.MaxFaults, DefaultMaxFaults)
-	orDefault(&c.LoginTimeout, DefaultLoginTimeout)
-	orDefault(&c.FirstShareTimeout, DefaultFirstShareTimeout)
-	orDefault(&c.IdleTimeout, DefaultIdleTimeout)
-	orDefault(&c.NoWorkTimeout, DefaultNoWorkTimeout)
-	orDefault(&c.StallTimeout, DefaultStallTimeout)
-	orDefault(&c.KeepAlive, DefaultKeepAlive)
-	orDefault(&c.UserTimeout, DefaultUserTimeout)
-	orDefault(&c.SendBuffer, DefaultSendBuffer)
-	orDefault(&c.OutboundLimit, DefaultOutboundLimit)
-	orDefault(&c.InflightSession, DefaultInflightSession)
-	orDefault(&c.InflightLoop, DefaultInflightLoop)
-	orDefault(&c.JobShares, DefaultJobShares)
-	orDefault(&c.SweepInterval, DefaultSweepInterval)
-	orDefault(&c.FanoutSlice, DefaultFanoutSlice)
+	c.Loops = cmp.Or(c.Loops, max(1, runtime.NumCPU()/CoresPerLoop))
+	c.MaxLine = cmp.Or(c.MaxLine, DefaultMaxLine)
+	c.MaxFaults = cmp.Or(c.MaxFaults, DefaultMaxFaults)
+	c.LoginTimeout = cmp.Or(c.LoginTimeout, DefaultLoginTimeout)
+	c.FirstShareTimeout = cmp.Or(c.FirstShareTimeout, DefaultFirstShareTimeout)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, DefaultIdleTimeout)
+	c.NoWorkTimeout = cmp.Or(c.NoWorkTimeout, DefaultNoWorkTimeout)
+	c.StallTimeout = cmp.Or(c.StallTimeout, DefaultStallTimeout)
+	c.KeepAlive = cmp.Or(c.KeepAlive, DefaultKeepAlive)
+	c.UserTimeout = cmp.Or(c.UserTimeout, DefaultUserTimeout)
+	c.SendBuffer = cmp.Or(c.SendBuffer, DefaultSendBuffer)
+	c.OutboundLimit = cmp.Or(c.OutboundLimit, DefaultOutboundLimit)
+	c.InflightSession = cmp.Or(c.InflightSession, DefaultInflightSession)
+	c.InflightLoop = cmp.Or(c.InflightLoop, DefaultInflightLoop)
+	c.JobShares = cmp.Or(c.JobShares, DefaultJobShares)
+	c.SweepInterval = cmp.Or(c.SweepInterval, DefaultSweepInterval)
+	c.FanoutSlice = cmp.Or(c.FanoutSlice, DefaultFanoutSlice)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -192,12 +187,12 @@ func (p *Port) Check() error {
 	}
 	p.Addr = net.JoinHostPort(host, strconv.FormatUint(n, 10))
 	if p.StartDifficulty == 0 {
-		orDefault(&p.MinDifficulty, DefaultMinDifficulty)
-		orDefault(&p.MaxDifficulty, DefaultMaxDifficulty)
+		p.MinDifficulty = cmp.Or(p.MinDifficulty, DefaultMinDifficulty)
+		p.MaxDifficulty = cmp.Or(p.MaxDifficulty, DefaultMaxDifficulty)
 		p.StartDifficulty = min(max(DefaultStartDifficulty, p.MinDifficulty), p.MaxDifficulty)
 	}
-	orDefault(&p.MinDifficulty, min(DefaultMinDifficulty, p.StartDifficulty))
-	orDefault(&p.MaxDifficulty, max(DefaultMaxDifficulty, p.StartDifficulty))
+	p.MinDifficulty = cmp.Or(p.MinDifficulty, min(DefaultMinDifficulty, p.StartDifficulty))
+	p.MaxDifficulty = cmp.Or(p.MaxDifficulty, max(DefaultMaxDifficulty, p.StartDifficulty))
 	switch {
 	case p.MinDifficulty > p.MaxDifficulty:
 		return fmt.Errorf("min %d is above max %d (--vardiff-min, --vardiff-max)", p.MinDifficulty, p.MaxDifficulty)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -51,18 +52,10 @@ const (
 )
 
 func (v *Vardiff) setDefaults() error {
-	if v.Target == 0 {
-		v.Target = DefaultVardiffTarget
-	}
-	if v.Retarget == 0 {
-		v.Retarget = DefaultVardiffRetarget
-	}
-	if v.Variance == 0 {
-		v.Variance = DefaultVardiffVariance
-	}
-	if v.MaxJump == 0 {
-		v.MaxJump = DefaultVardiffMaxJump
-	}
+	v.Target = cmp.Or(v.Target, DefaultVardiffTarget)
+	v.Retarget = cmp.Or(v.Retarget, DefaultVardiffRetarget)
+	v.Variance = cmp.Or(v.Variance, DefaultVardiffVariance)
+	v.MaxJump = cmp.Or(v.MaxJump, DefaultVardiffMaxJump)
 	switch {
 	case v.Target < 0 || v.Retarget < 0:
 		return fmt.Errorf("vardiff: target %s and retarget %s must not be negative", v.Target, v.Retarget)

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -177,22 +178,16 @@ const (
 )
 
 func (c *Config) setDefaults() {
-	orDefault(&c.JobsPerSession, DefaultJobsPerSession)
-	orDefault(&c.Templates, DefaultTemplates)
-	orDefault(&c.TemplateMaxAge, DefaultTemplateMaxAge)
-	orDefault(&c.SeedWait, DefaultSeedWait)
-	orDefault(&c.SubmitTimeout, DefaultSubmitTimeout)
-	orDefault(&c.Submissions, DefaultSubmissions)
-	orDefault(&c.FoundBlocks, DefaultFoundBlocks)
-	orDefault(&c.Addresses, DefaultAddresses)
+	c.JobsPerSession = cmp.Or(c.JobsPerSession, DefaultJobsPerSession)
+	c.Templates = cmp.Or(c.Templates, DefaultTemplates)
+	c.TemplateMaxAge = cmp.Or(c.TemplateMaxAge, DefaultTemplateMaxAge)
+	c.SeedWait = cmp.Or(c.SeedWait, DefaultSeedWait)
+	c.SubmitTimeout = cmp.Or(c.SubmitTimeout, DefaultSubmitTimeout)
+	c.Submissions = cmp.Or(c.Submissions, DefaultSubmissions)
+	c.FoundBlocks = cmp.Or(c.FoundBlocks, DefaultFoundBlocks)
+	c.Addresses = cmp.Or(c.Addresses, DefaultAddresses)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
-	}
-}
-
-func orDefault[T int | time.Duration](field *T, value T) {
-	if *field <= 0 {
-		*field = value
 	}
 }
 
