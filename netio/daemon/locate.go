@@ -19,12 +19,15 @@ type Location struct {
 	Detail string // for a human, "" when Daemon is set
 }
 
-// Locate asks all daemons at once for a block, so that one which hangs does not
+// Locate asks all daemons of our network at once for a block, so that one which hangs does not
 // delay what another knows. The first that has it on its main chain decides.
 func (c *Client) Locate(ctx context.Context, id [32]byte) Location {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // of the daemons that are still asked when one has it
 	nodes := c.order()
+	if len(nodes) == 0 {
+		return Location{Detail: errNoDaemon.Error()}
+	}
 	answers := make(chan Location, len(nodes))
 	for _, n := range nodes {
 		go func() { answers <- c.look(ctx, n, id) }() // ends with ctx

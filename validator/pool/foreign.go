@@ -77,6 +77,9 @@ func (p *Pool) newTip(id [32]byte) {
 		return
 	}
 	t.last = id
+	if t.isOwn(id) {
+		return // it must not push out one that has to be looked at, nor count as missed
+	}
 	select {
 	case t.next <- id:
 		return
