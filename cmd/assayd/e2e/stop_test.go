@@ -86,27 +86,6 @@ func TestStopWhileStarting(t *testing.T) {
 	})
 }
 
-// TestStopWithHungDaemon: a daemon that does not answer for a found block takes
-// no time from the ledger: what the miner was told accepted is in Redis when the
-// node has ended, in time and with exit 0.
-func TestStopWithHungDaemon(t *testing.T) {
-	fake := newFake(t, 1) // every share is a block
-	redis := redistest.Start(t)
-	n := startNode(t, "--redis", redis.URL(), "--daemon", fake.URL, "--listen", "127.0.0.1:0,diff=1")
-	c, job := login(t, n.ports[0], walletA+".one")
-	nonce, result := c.find(job, true)
-	fake.Hold()
-	defer fake.Release()
-	if text := c.submit(job, nonce, result); text != "" {
-		t.Fatalf("the share: %s", text)
-	}
-	n.stop()
-	b := openBooks(t, redis.URL(), "default")
-	if got := b.sum()[""].Hashes; got != 1 {
-		t.Errorf("Redis has %d hashes, the miner was told of 1", got)
-	}
-}
-
 // TestPrivateRedisStartTimeout: a private redis-server that does not come up is
 // given up after the time the flag says.
 func TestPrivateRedisStartTimeout(t *testing.T) {
