@@ -106,7 +106,7 @@ func isCritical(text string) bool {
 
 func TestOtherTextsKeepTheConnection(t *testing.T) {
 	for _, text := range []string{
-		TextInvalidMethod, TextBitcoin, TextInvalidAddress, TextLoggedIn, TextNoWork, TextShutdown, TextLineTooLong, TextAlgoPrefix,
+		TextInvalidMethod, TextBitcoin, TextInvalidAddress, TextLoggedIn, TextNoWork, TextWrongHashes, TextShutdown, TextLineTooLong, TextAlgoPrefix,
 		ErrSyntax.Error(), ErrNesting.Error(), ErrMethod.Error(), ErrParams.Error(), ErrField.Error(), ErrTooLong.Error(),
 		ErrNoLogin.Error(), ErrNoAddress.Error(), ErrDifficulty.Error(),
 	} {
@@ -114,10 +114,19 @@ func TestOtherTextsKeepTheConnection(t *testing.T) {
 			t.Errorf("%q disconnects XMRig", text)
 		}
 	}
-	for _, text := range append(critical(), "unauthenticated, go away") {
+	for _, text := range append(critical(), "unauthenticated, go away", TextNoWorkLeave) {
 		if !isCritical(text) {
 			t.Errorf("%q is not critical", text)
 		}
+	}
+}
+
+// TestNotice: an error nobody asked for has a number for its id, without which
+// XMRig does not hold it against the texts at which it leaves, and none of its own.
+func TestNotice(t *testing.T) {
+	want := `{"id":0,"jsonrpc":"2.0","error":{"code":-1,"message":"a \"text\""}}` + "\n"
+	if got := string(AppendNotice(nil, `a "text"`)); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
