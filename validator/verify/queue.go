@@ -198,7 +198,7 @@ func (q *queue) giveUp() (candidates int) {
 	defer q.mu.Unlock()
 	q.given = true
 	q.filled.Broadcast()
-	return q.tiers[classCandidate].size
+	return q.tiers[classCandidate].size + q.tiers[classUnprovenCandidate].size
 }
 
 // depth is the number of shares waiting in a class, and of hosts they are from
