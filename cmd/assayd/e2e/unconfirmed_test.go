@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -16,24 +17,37 @@ import (
 	"github.com/assay-pool/assay/netio/daemon/daemontest"
 )
 
-// gate stands between a node and its daemon and fails the calls of one method
-// while it is shut.
-type gate struct {
+// pauser stands between a node and its monerod. It gathers blocks, lets them
+// through together, and stops the process (SIGSTOP) before the node hears an OK:
+// whatever the node asks about them then finds a daemon that has its connections
+// and says nothing.
+type pauser struct {
 	URL string
 
-	mu     sync.Mutex
-	shut   string          // guarded by mu; the method, "" = open
-	failed map[string]bool // guarded by mu; the parameters of the failed calls
+	m      *daemontest.Monerod
+	turn   sync.Mutex     // one block at a time
+	passed sync.WaitGroup // the blocks to gather
+
+	mu    sync.Mutex
+	over  bool           // guarded by mu; the daemon runs on
+	asked map[string]int // guarded by mu; questions for a block before that
 }
 
-func newGate(t *testing.T, daemon string) *gate {
+const (
+	submitBlock = "submit_block"
+	askForBlock = "get_block_header_by_hash"
+)
+
+func newPauser(t *testing.T, m *daemontest.Monerod, blocks int) *pauser {
 	t.Helper()
-	target, err := url.Parse(daemon)
+	target, err := url.Parse(m.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{failed: map[string]bool{}}
+	p := &pauser{m: m, asked: map[string]int{}}
+	p.passed.Add(blocks)
 	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // calls the node has given up are what this is about
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -43,77 +57,123 @@ func newGate(t *testing.T, daemon string) *gate {
 			Method string
 			Params json.RawMessage
 		}
-		if err := json.Unmarshal(body, &call); err == nil && g.fails(call.Method, string(call.Params)) {
-			http.Error(w, "the gate is shut", http.StatusGatewayTimeout)
-			return
+		if err := json.Unmarshal(body, &call); err != nil {
+			t.Errorf("the node sends %.100q: %v", body, err)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		switch call.Method {
+		case submitBlock:
+			p.place(w, r, proxy)
+			return
+		case askForBlock:
+			p.note(string(call.Params))
+		}
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	g.URL = server.URL
-	return g
+	t.Cleanup(m.Resume) // a stopped daemon keeps the server's calls open
+	p.URL = server.URL
+	return p
 }
 
-func (g *gate) fails(method, params string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if method != g.shut {
-		return false
+// place passes a block on and gives the node the answer once all blocks are
+// placed and the daemon stands.
+func (p *pauser) place(w http.ResponseWriter, r *http.Request, proxy http.Handler) {
+	answer := httptest.NewRecorder()
+	p.turn.Lock()
+	proxy.ServeHTTP(answer, r)
+	p.turn.Unlock()
+	p.passed.Done()
+	p.passed.Wait()
+	p.mu.Lock()
+	if !p.over {
+		p.m.Pause()
 	}
-	g.failed[params] = true
-	return true
+	p.mu.Unlock()
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes()) // the node may have hung up
 }
 
-// set shuts the gate for a method, or opens it.
-func (g *gate) set(method string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.shut = method
+// note counts a question for a block.
+func (p *pauser) note(block string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		p.asked[block]++
+	}
 }
 
-// refused is the number of different calls that failed.
-func (g *gate) refused() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.failed)
+// resume lets the daemon run from now on.
+func (p *pauser) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	p.m.Resume()
+}
+
+// askedFor are the blocks asked for at least n times while the daemon stood.
+func (p *pauser) askedFor(n int) (blocks int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, times := range p.asked {
+		if times >= n {
+			blocks++
+		}
+	}
+	return blocks
 }
 
 // TestUnconfirmedBlocks: monerod says OK to three blocks of one height, of which
-// it puts two beside its main chain, and cannot be asked which. None closes a
-// round until it can; then the one on the chain does.
+// it puts two beside its main chain, and is stopped before it can be asked which.
+// None closes a round, neither while the node asks again nor when the time for
+// that is over; once monerod runs on, the one on the chain does.
 func TestUnconfirmedBlocks(t *testing.T) {
 	const rivals = 3
 	m := daemontest.Start(t, daemontest.Options{}) // every share is a block
-	g := newGate(t, m.URL)
+	p := newPauser(t, m, rivals)
 	redis := redistest.Start(t)
-	n := startNode(t, "--redis", redis.URL(), "--daemon", g.URL, "--listen", "127.0.0.1:0,diff=1")
+	n := startNode(t, "--redis", redis.URL(), "--daemon", p.URL, "--listen", "127.0.0.1:0,diff=1",
+		"--daemon-timeout", "300ms", "--submit-timeout", "5s")
 	before := m.Height()
 	c, job := login(t, n.ports[0], walletA+".lone")
-	g.set("get_block_header_by_hash")
-	for range rivals {
-		nonce, result := c.find(job, true)
-		if text := c.submit(job, nonce, result); text != "" {
+	var found [rivals]struct {
+		nonce  [4]byte
+		result [32]byte
+	}
+	for i := range found {
+		found[i].nonce, found[i].result = c.find(job, true)
+	}
+	for _, f := range found {
+		if text := c.submit(job, f.nonce, f.result); text != "" {
 			t.Fatalf("a block of the first job: %s", text)
 		}
 	}
-	n.wait("each block to be asked for", func() error {
-		if got := g.refused(); got != rivals {
+	decided := func() (won, lost float64) {
+		return n.metric("assay_blocks_accepted_total", "", ""), n.metric("assay_blocks_rejected_total", "", "")
+	}
+	n.wait("each block to be asked for again", func() error {
+		if got := p.askedFor(2); got != rivals {
 			return fmt.Errorf("%d blocks", got)
 		}
 		return nil
 	})
-	if won, lost := n.metric("assay_blocks_accepted_total", "", ""), n.metric("assay_blocks_rejected_total", "", ""); won+lost != 0 {
-		t.Errorf("while the daemon could not be asked %v blocks counted as accepted, %v as rejected", won, lost)
-	}
-	g.set("")
-	n.wait("the blocks' fate", func() error {
-		if won, lost := n.metric("assay_blocks_accepted_total", "", ""), n.metric("assay_blocks_rejected_total", "", ""); won != 1 || won+lost != rivals {
-			return fmt.Errorf("%v accepted, %v rejected", won, lost)
+	n.wait("each block to be of unknown fate", func() error {
+		if got := n.metric("assay_blocks_unanswered_total", "", ""); got != rivals {
+			return fmt.Errorf("%v blocks", got)
 		}
 		return nil
 	})
-	n.stop()
+	if won, lost := decided(); won+lost != 0 {
+		t.Errorf("while the daemon could not be asked %v blocks counted as accepted, %v as rejected", won, lost)
+	}
+	p.resume()
+	n.wait("the block on the chain to be accepted", func() error {
+		if won, _ := decided(); won != 1 {
+			return fmt.Errorf("%v accepted", won)
+		}
+		return nil
+	})
+	n.stop() // the watch asks for the two others one last time
 	b := openBooks(t, redis.URL(), "default")
 	if got := b.sum()[""]; got.Shares != rivals {
 		t.Errorf("the rounds have %d shares, told accepted were %d", got.Shares, rivals)
