@@ -23,11 +23,12 @@ const (
 	KindAbsurd             // well formed but impossible, or contradicting itself
 	KindStaleTemplate      // a template below the height the daemon said it has
 	KindRefused            // accept returned an error for the template
+	KindTLS                // its certificate is not trusted, or it does not speak TLS
 	kindCount
 )
 
 var kindNames = [kindCount]string{"none", "unreachable", "timeout", "http", "auth", "too_large", "malformed",
-	"rpc", "busy", "not_synced", "wrong_network", "absurd", "stale_template", "refused"}
+	"rpc", "busy", "not_synced", "wrong_network", "absurd", "stale_template", "refused", "tls"}
 
 func (k Kind) String() string {
 	if k < kindCount {

@@ -158,3 +158,26 @@ func TestMonerodCertificate(t *testing.T) {
 		})
 	}
 }
+
+// The scheme of the URL is not the daemon's: the reason says which one to write.
+func TestWrongSchemeIsTold(t *testing.T) {
+	m := daemontest.Start(t, daemontest.Options{TLS: true})
+	plain := daemontest.NewFake(t, daemontest.FakeOptions{})
+	for name, c := range map[string]struct {
+		url, want string
+		kind      daemon.Kind
+	}{
+		"http where TLS is wanted":  {"http" + strings.TrimPrefix(m.URL, "https"), "wants https:// in --daemon", daemon.KindUnreachable},
+		"https where there is none": {"https" + strings.TrimPrefix(plain.URL, "http"), "write http:// in --daemon", daemon.KindTLS},
+		"https at a ZMQ port":       {"https" + strings.TrimPrefix(m.ZMQ, "tcp"), "write http:// in --daemon", daemon.KindTLS},
+		"not trusted":               {m.URL, "certificate not trusted", daemon.KindTLS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := follow(t, fastConfig(m.Wallet, daemon.Endpoint{URL: c.url}), nil)
+			eventually(t, "a reason", func() bool { return f.Status()[0].LastError != nil })
+			if s := f.Status()[0]; !strings.Contains(s.Reason, c.want) || daemon.KindOf(s.LastError) != c.kind {
+				t.Errorf("reason %q of kind %s, want %q of kind %s", s.Reason, daemon.KindOf(s.LastError), c.want, c.kind)
+			}
+		})
+	}
+}

@@ -148,7 +148,7 @@ func (c *caller) exchange(ctx context.Context, l *lane, body []byte) (json.RawMe
 		}
 		resp, err := l.http.Do(req)
 		if err != nil {
-			return nil, transportFault(err)
+			return nil, c.transportFault(err)
 		}
 		answer, ferr := c.read(resp)
 		switch {
@@ -181,7 +181,7 @@ func (c *caller) read(resp *http.Response) ([]byte, *Error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, c.maxResponse+1))
 	if err != nil {
-		return nil, transportFault(err)
+		return nil, c.transportFault(err)
 	}
 	if int64(len(b)) > c.maxResponse {
 		return nil, fault(KindTooLarge, "answer exceeds %d bytes", c.maxResponse)
@@ -195,17 +195,26 @@ func httpFault(k Kind, code int, text string) *Error {
 	return e
 }
 
-func transportFault(err error) *Error {
-	k := KindUnreachable
-	var ne net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &ne) && ne.Timeout() {
-		k = KindTimeout
-	}
+// transportFault says what kept the answer away, with the way to the flag where Go's words have none.
+func (c *caller) transportFault(err error) *Error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err // the address is already in Error.Daemon
 	}
-	return &Error{Kind: k, Err: err}
+	var ne net.Error
+	var cert *untrusted
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &cert):
+		return &Error{Kind: KindTLS, Err: err}
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
+		return fault(KindTLS, "it does not speak TLS there (%w): write http:// in --daemon, or start it with --rpc-ssl enabled", err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
+		return &Error{Kind: KindTimeout, Err: err}
+	case errors.Is(err, io.EOF) && c.url.Scheme == "http":
+		return fault(KindUnreachable, "it hung up without an answer (%w); a daemon with --rpc-ssl enabled wants https:// in --daemon", err)
+	}
+	return &Error{Kind: KindUnreachable, Err: err}
 }
 
 // codeBusy is monerod's CORE_RPC_ERROR_CODE_CORE_BUSY.

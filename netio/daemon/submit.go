@@ -288,14 +288,24 @@ func (c *Client) send(ctx context.Context, n *node, id [32]byte, block []byte) R
 }
 
 // mayHaveArrived tells a failed submit_block that the daemon may have acted on from one that it
-// cannot have: it was never connected to, wants a login first, or said that it is too busy to look.
+// cannot have: it was never connected to or is not trusted, wants a login first, said that it is too
+// busy to look, or is another service than a daemon (its 4xx says that it did not take the request).
 func mayHaveArrived(err error) bool {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		return false
 	}
-	k := KindOf(err)
-	return k != KindAuth && k != KindBusy
+	var e *Error
+	if !errors.As(err, &e) {
+		return true
+	}
+	switch e.Kind {
+	case KindAuth, KindBusy, KindTLS:
+		return false
+	case KindHTTP:
+		return e.Code < 400 || e.Code >= 500
+	}
+	return true
 }
 
 // confirm asks a daemon that said OK for the block. Without an answer it stays open: an OK alone may

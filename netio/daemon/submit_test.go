@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -268,32 +272,77 @@ func TestSubmitUnconfirmed(t *testing.T) {
 	}
 }
 
-// A daemon that was never connected to cannot have the block; one whose answer was lost can.
+// Only a daemon that may have read the block leaves a refused one open: not one that was never
+// connected to, shows a certificate nobody trusts, speaks another protocol, or has another service
+// on that port.
 func TestSubmitLostAnswerStaysOpen(t *testing.T) {
-	for name, lost := range map[string]bool{"answer lost": true, "nobody listens": false} {
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are what this is about
+	secure.StartTLS()
+	defer secure.Close()
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	for name, c := range map[string]struct {
+		url  string // of the daemon that does not answer; "" = a's
+		set  func(a *daemontest.Fake)
+		open bool
+	}{
+		"answer lost":         {"", func(a *daemontest.Fake) { a.SetReply("submit_block", "<html>") }, true},
+		"server error":        {"", func(a *daemontest.Fake) { a.SetHTTPStatus(http.StatusBadGateway) }, true},
+		"nobody listens":      {"", (*daemontest.Fake).Down, false}, // before any connection: one that breaks may have carried the block
+		"not trusted":         {secure.URL, nil, false},
+		"no TLS":              {"https" + strings.TrimPrefix(other.URL, "http"), nil, false},
+		"another web service": {other.URL, nil, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := daemontest.NewFake(t, daemontest.FakeOptions{}), daemontest.NewFake(t, daemontest.FakeOptions{})
 			b.CheckBlock(func(daemontest.Candidate) error { return errors.New("no") })
-			if lost {
-				a.SetReply("submit_block", "<html>")
-			} else {
-				a.Down() // before any connection: one that breaks may have carried the block
+			if c.set != nil {
+				c.set(a)
 			}
-			f := follow(t, fastConfig(b.Wallet, fakeEndpoint(b), fakeEndpoint(a)), nil)
+			if c.url == "" {
+				c.url = a.URL
+			}
+			reg := prometheus.NewRegistry()
+			cfg := fastConfig(b.Wallet, fakeEndpoint(b), daemon.Endpoint{URL: c.url})
+			cfg.Registerer = reg
+			f := follow(t, cfg, nil)
 			id, block := solved(t, f.wait("template", func(t *daemon.Template) bool { return t.Daemon == host(b.URL) }), 7)
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			out := make(chan daemon.Outcome, 1)
 			go func() { out <- f.Submit(ctx, id, block) }()
-			eventually(t, "the refusal of the second", func() bool {
-				return b.Calls("get_block_header_by_hash") > 0 && (!lost || a.Calls("submit_block") > 0)
+			eventually(t, "a try, and the refusal of the second", func() bool {
+				return b.Calls("get_block_header_by_hash") > 0 &&
+					calls(t, reg, "submit_block", c.url[strings.Index(c.url, "//")+2:]) > 0
 			})
 			cancel()
-			if o := <-out; o.Unreachable != lost || o.Rejected == lost {
+			if o := <-out; o.Unreachable != c.open || o.Rejected == c.open {
 				t.Errorf("outcome %+v", o)
 			}
 		})
 	}
+}
+
+// calls is how many calls of a method to a daemon have ended.
+func calls(t *testing.T, reg *prometheus.Registry, method, daemon string) (n uint64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			if f.GetName() == "assay_daemon_call_seconds" && labels["method"] == method && labels["daemon"] == daemon {
+				n += m.GetHistogram().GetSampleCount()
+			}
+		}
+	}
+	return n
 }
 
 // A daemon that hangs delays the delivery of old blocks to it, never a new block to the others.

@@ -82,13 +82,25 @@ func (t *Trust) config(host string) *tls.Config {
 				return errors.New("the daemon shows no certificate")
 			}
 			if err := t.verify(host, cs.PeerCertificates); err != nil {
-				return fmt.Errorf("certificate not trusted: %w; its SHA-256 is %x: if that is the daemon's own (monerod's is rpc_ssl.crt in its data folder; openssl x509 -noout -fingerprint -sha256 -in FILE), add fingerprint=%[2]x to --daemon",
-					err, sha256.Sum256(cs.PeerCertificates[0].Raw))
+				return &untrusted{err, sha256.Sum256(cs.PeerCertificates[0].Raw)}
 			}
 			return nil
 		},
 	}
 }
+
+// untrusted is a certificate that was shown and refused.
+type untrusted struct {
+	err         error
+	fingerprint [sha256.Size]byte
+}
+
+func (u *untrusted) Error() string {
+	return fmt.Sprintf("certificate not trusted: %v; its SHA-256 is %x: if that is the daemon's own (monerod's is rpc_ssl.crt in its data folder; openssl x509 -noout -fingerprint -sha256 -in FILE), add fingerprint=%[2]x to --daemon",
+		u.err, u.fingerprint)
+}
+
+func (u *untrusted) Unwrap() error { return u.err }
 
 func (t *Trust) verify(host string, shown []*x509.Certificate) error {
 	leaf := shown[0]

@@ -2,6 +2,7 @@ package daemontest
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -39,13 +40,14 @@ type Options struct {
 	Network    string // "regtest" (default) or "testnet"
 	Difficulty uint64 // --fixed-difficulty, default 1
 	Login      string // user:password for --rpc-login
+	TLS        bool   // --rpc-ssl enabled: no plain HTTP, with the certificate it makes for itself
 	Dir        string // data directory, default tb.TempDir()
 	Binary     string // default "monerod" from PATH
 }
 
 // Monerod is a running daemon. It is ended when the test ends.
 type Monerod struct {
-	URL    string // http://127.0.0.1:port
+	URL    string // http://127.0.0.1:port, https with Options.TLS
 	ZMQ    string // tcp://127.0.0.1:port, its --zmq-pub
 	ZMQRPC string // tcp://127.0.0.1:port of its other ZMQ service, which publishes nothing
 	Wallet string // an address of its network
@@ -80,7 +82,9 @@ func Start(tb testing.TB, opt Options) *Monerod {
 	}
 	m := &Monerod{
 		Wallet: wallet, Dir: opt.Dir, tb: tb, opt: opt,
-		http: &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}},
+		http: &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true,
+			// This client only asks whether the daemon is there.
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}},
 	}
 	// A port that was free may be anybody's by the time monerod binds it, which it
 	// does seconds after its start.
@@ -125,6 +129,10 @@ func (m *Monerod) takePorts() {
 		"--zmq-rpc-bind-ip", "127.0.0.1", "--zmq-rpc-bind-port", ports[2],
 		"--p2p-bind-ip", "127.0.0.1", "--p2p-bind-port", ports[3],
 		"--max-concurrency", "1", "--disable-dns-checkpoints", "--check-updates", "disabled",
+	}
+	if m.opt.TLS {
+		m.URL = "https://127.0.0.1:" + ports[0]
+		m.args = append(m.args, "--rpc-ssl", "enabled")
 	}
 	if m.opt.Login != "" {
 		m.args = append(m.args, "--rpc-login", m.opt.Login)
