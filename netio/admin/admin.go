@@ -43,6 +43,8 @@ const (
 type Check struct {
 	Name string
 	Func func() error
+	// Note is what an operator should know while the check holds, "" = nothing; nil = never anything.
+	Note func() string
 }
 
 // Config of a Server.
@@ -181,6 +183,7 @@ type checkLine struct {
 	Check  string `json:"check"`
 	OK     bool   `json:"ok"`
 	Reason string `json:"reason,omitempty"`
+	Note   string `json:"note,omitempty"`
 }
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
@@ -190,6 +193,8 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		l := checkLine{Check: c.Name, OK: true}
 		if err := c.Func(); err != nil {
 			l.OK, l.Reason, code = false, redact.Text(err.Error()), http.StatusServiceUnavailable
+		} else if c.Note != nil {
+			l.Note = redact.Text(c.Note())
 		}
 		lines = append(lines, l)
 	}

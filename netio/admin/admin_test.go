@@ -89,13 +89,13 @@ func TestReadyz(t *testing.T) {
 	var broken atomic.Bool
 	broken.Store(true)
 	get := start(t, admin.Config{Gatherer: prometheus.NewRegistry(), Ready: []admin.Check{
-		{Name: "redis", Func: func() error { return nil }},
+		{Name: "redis", Func: func() error { return nil }, Note: func() string { return "" }},
 		{Name: "daemon", Func: func() error {
 			if broken.Load() {
 				return errors.New(`template is "old"`)
 			}
 			return nil
-		}},
+		}, Note: func() string { return "one of two is down: http://u:p4ss@h:1" }},
 	}})
 	code, body := get("/readyz", "")
 	if code != http.StatusServiceUnavailable {
@@ -117,8 +117,12 @@ func TestReadyz(t *testing.T) {
 		t.Fatalf("lines %+v", got)
 	}
 	broken.Store(false)
-	if code, _ := get("/readyz", ""); code != 200 {
-		t.Fatalf("code %d after the repair", code)
+	if strings.Contains(body, "note") {
+		t.Errorf("a note beside a reason: %s", body)
+	}
+	code, body = get("/readyz", "")
+	if code != 200 || strings.Count(body, `"note":`) != 1 || !strings.Contains(body, "one of two is down") || strings.Contains(body, "p4ss") {
+		t.Fatalf("after the repair %d %s", code, body)
 	}
 }
 

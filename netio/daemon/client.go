@@ -65,7 +65,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("daemon client metrics: %w", err)
 	}
 	for _, n := range c.nodes {
-		n.metrics = c.metrics.node(n.name)
+		n.metrics = c.metrics.node(n.name, n.zmqAddr != "")
 	}
 	return c, nil
 }
@@ -263,7 +263,8 @@ type DaemonStatus struct {
 	LastOK     time.Time     // last good poll; zero = never
 	LastError  error         // last failure of any call, also when it is over
 	ErrorAt    time.Time
-	Subscribed bool // the ZMQ subscription stands
+	Subscribed bool   // the ZMQ subscription stands
+	Feed       string // what is wrong with the ZMQ notices, "" when nothing is known
 }
 
 // Status of all daemons, in the order they were given.
@@ -274,7 +275,7 @@ func (c *Client) Status() []DaemonStatus {
 		n.mu.Lock()
 		s := DaemonStatus{Name: n.name, Active: n == active, Reason: n.reason(now), Height: n.info.height,
 			Tip: n.info.tip, Latency: n.info.latency, LastOK: n.lastOK, LastError: n.lastErr, ErrorAt: n.lastErrAt,
-			Subscribed: n.feed.up}
+			Subscribed: n.feed.up, Feed: n.feed.trouble()}
 		n.mu.Unlock()
 		s.Healthy = s.Reason == ""
 		out = append(out, s)

@@ -49,7 +49,7 @@ func newMetrics(cfg *Config) (*metrics, error) {
 		up:         gauge("assay_daemon_up", "1 while the coin daemon answers and is not held against anything.", "daemon"),
 		active:     gauge("assay_daemon_active", "1 for the coin daemon templates come from.", "daemon"),
 		nodeHeight: gauge("assay_daemon_height", "Height of the block to be found, as the daemon says.", "daemon"),
-		feedUp:     gauge("assay_daemon_zmq_up", "1 while the ZMQ subscription at the coin daemon stands.", "daemon"),
+		feedUp:     gauge("assay_daemon_zmq_up", "1 while the ZMQ subscription at the coin daemon stands and has announced the blocks that polls saw. Absent without zmq=.", "daemon"),
 		missed:     counter("assay_daemon_notices_missed_total", "Blocks learnt by a poll that no ZMQ notice announced although the subscription stood.", "daemon"),
 		polls:      counter("assay_daemon_polls_total", "Polls of the coin daemon.", "daemon"),
 		notices:    counter("assay_daemon_notices_total", "ZMQ notices received from the coin daemon.", "daemon"),
@@ -88,10 +88,9 @@ func newMetrics(cfg *Config) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) node(name string) nodeMetrics {
+func (m *metrics) node(name string, zmq bool) nodeMetrics {
 	nm := nodeMetrics{
 		up: m.up.WithLabelValues(name), active: m.active.WithLabelValues(name), height: m.nodeHeight.WithLabelValues(name),
-		feedUp: m.feedUp.WithLabelValues(name), missed: m.missed.WithLabelValues(name),
 		polls: m.polls.WithLabelValues(name), notices: m.notices.WithLabelValues(name),
 		accepted:        m.submits.WithLabelValues(name, "accepted"),
 		rejected:        m.submits.WithLabelValues(name, "rejected"),
@@ -99,6 +98,9 @@ func (m *metrics) node(name string) nodeMetrics {
 		infoSeconds:     m.seconds.WithLabelValues(name, "get_info"),
 		templateSeconds: m.seconds.WithLabelValues(name, "get_block_template"),
 		submitSeconds:   m.seconds.WithLabelValues(name, "submit_block"),
+	}
+	if zmq {
+		nm.feedUp, nm.missed = m.feedUp.WithLabelValues(name), m.missed.WithLabelValues(name)
 	}
 	for k := range kindCount {
 		nm.errors[k] = m.errors.WithLabelValues(name, k.String())

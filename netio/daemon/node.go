@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -46,6 +45,7 @@ func (n *node) good(cfg *Config, ci chainInfo, start, now time.Time) (mute bool)
 	defer n.mu.Unlock()
 	mute = n.feed.polled(n.seen && ci.tip != n.info.tip, n.polledAt, now)
 	n.polledAt = start
+	n.showFeed()
 	if !n.seen || ci.height != n.info.height {
 		n.heightSince = now
 	}
@@ -201,24 +201,23 @@ func (n *node) reason(now time.Time) string {
 	return n.behind
 }
 
-func (n *node) feedStands(cut context.CancelFunc) {
+// onFeed changes what is known of the feed, and shows it.
+func (n *node) onFeed(change func(*feed)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.feed.stands(cut, time.Now())
-	n.metrics.feedUp.Set(1)
+	change(&n.feed)
+	n.showFeed()
 }
 
-func (n *node) feedFell() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.feed.fell()
-	n.metrics.feedUp.Set(0)
-}
-
-func (n *node) noticedBlock(now time.Time) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.feed.notice = now
+// showFeed sets the metric: a feed that stands and is mute is not up. Called with mu held.
+func (n *node) showFeed() {
+	up := 0.0
+	if n.feed.up && !n.feed.mute {
+		up = 1
+	}
+	if n.metrics.feedUp != nil {
+		n.metrics.feedUp.Set(up)
+	}
 }
 
 // wake asks the probe for a poll now; several requests become one.

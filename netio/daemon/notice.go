@@ -51,6 +51,7 @@ var errMute = errors.New("the chain has a block that no notice announced")
 // listen subscribes once and reads until the feed breaks or is found mute. heard tells whether it had
 // told of a block: a feed that only stands may be another port that says nothing.
 func (c *Client) listen(ctx context.Context, n *node) (heard bool, err error) {
+	defer func() { n.onFeed(func(f *feed) { f.fell(err) }) }()
 	z, err := dialZMTP(ctx, n.zmqAddr, topicBlock, topicTx)
 	if err != nil {
 		return false, err
@@ -60,8 +61,7 @@ func (c *Client) listen(ctx context.Context, n *node) (heard bool, err error) {
 	defer cut()
 	stop := context.AfterFunc(feedCx, func() { z.Close() })
 	defer stop()
-	n.feedStands(cut)
-	defer n.feedFell()
+	n.onFeed(func(f *feed) { f.stands(cut, time.Now()) })
 	n.wake() // whatever happened before the feed stood
 	for {
 		msg, err := z.next()
@@ -77,7 +77,7 @@ func (c *Client) listen(ctx context.Context, n *node) (heard bool, err error) {
 			continue
 		}
 		heard = true
-		n.noticedBlock(time.Now())
+		n.onFeed(func(f *feed) { f.told(time.Now()) })
 		if n.feedTrouble.over() {
 			c.cfg.Log.Info("a coin daemon's ZMQ notices come again", "pool", c.cfg.Pool, "daemon", n.name)
 		}

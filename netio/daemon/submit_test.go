@@ -150,7 +150,7 @@ const absent = `{"jsonrpc":"2.0","id":"0","error":{"code":-5,"message":"Internal
 
 const replyOK = `{"jsonrpc":"2.0","id":"0","result":{"status":"OK","untrusted":false}}`
 
-// counted reads one daemon's counter, or one without a daemon.
+// counted reads one counter or gauge, of one daemon or of none.
 func counted(t *testing.T, reg *prometheus.Registry, name string, labels map[string]string) float64 {
 	t.Helper()
 	families, err := reg.Gather()
@@ -167,7 +167,7 @@ func counted(t *testing.T, reg *prometheus.Registry, name string, labels map[str
 				}
 			}
 			if match {
-				sum += m.GetCounter().GetValue()
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() // it has one of the two
 			}
 		}
 	}

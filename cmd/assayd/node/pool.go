@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/assay-pool/assay/cluster/ledger"
@@ -85,6 +86,20 @@ func (p *poolNode) daemonsReady() error {
 		errs = append(errs, fmt.Errorf("%s: %s", d.Name, d.Reason))
 	}
 	return fmt.Errorf("no daemon is usable (--daemon): %w", errors.Join(errs...))
+}
+
+// daemonsNote tells what is wrong with daemons while another one is in use, and with their notices.
+func (p *poolNode) daemonsNote() string {
+	var notes []string
+	for _, d := range p.daemons.Status() {
+		if !d.Healthy {
+			notes = append(notes, d.Name+": "+d.Reason)
+		}
+		if d.Feed != "" {
+			notes = append(notes, d.Name+": no ZMQ notices: "+d.Feed)
+		}
+	}
+	return strings.Join(notes, "; ")
 }
 
 // ledgerReady tells why no more credits can be taken, or that nothing has been

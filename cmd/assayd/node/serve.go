@@ -92,7 +92,7 @@ func (n *Node) checks() []admin.Check {
 		checks = append(checks,
 			admin.Check{Name: p.cfg.Name + "/template", Func: p.pool.Ready},
 			admin.Check{Name: p.cfg.Name + "/miners", Func: func() error { return n.server.Serving(p.pool) }},
-			admin.Check{Name: p.cfg.Name + "/daemons", Func: p.daemonsReady},
+			admin.Check{Name: p.cfg.Name + "/daemons", Func: p.daemonsReady, Note: p.daemonsNote},
 			admin.Check{Name: p.cfg.Name + "/ledger", Func: p.ledgerReady},
 		)
 	}
