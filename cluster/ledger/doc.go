@@ -35,7 +35,7 @@
 // the flusher's alone, too.
 //
 // A pool's keys are tied to its coin and wallet by the first node that opens them
-// (claim.lua): another one is refused at start, or two coins would share rounds.
+// (identity.lua): another one is refused at start, or two coins would share rounds.
 //
 // Redis may refuse writes for long: READONLY after a failover, OOM, a full disk.
 // Nothing is dropped then, the item waits; Status and the metrics tell, as of the

@@ -15,13 +15,13 @@ type Identity struct {
 	Wallet string // that block rewards go to
 }
 
-// claim ties the pool's keys to cfg.Identity, or refuses when they are another's.
-func claim(ctx context.Context, cfg *Config, keys store.Keys) error {
+// identify ties the pool's keys to cfg.Identity, or refuses when they are another's.
+func identify(ctx context.Context, cfg *Config, keys store.Keys) error {
 	own := cfg.Identity
 	if own == (Identity{}) {
 		return nil
 	}
-	has, err := cfg.Store.EvalRepeatable(ctx, store.NewScript("claim", claimLua),
+	has, err := cfg.Store.EvalRepeatable(ctx, store.NewScript("identity", identityLua),
 		[]string{keys.Identity()}, []string{own.Coin, own.Wallet}).AsStrSlice()
 	switch {
 	case err != nil:

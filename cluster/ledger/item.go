@@ -120,7 +120,7 @@ func (b *batch) addCell(c *cell) {
 	b.last = max(b.last, c.last)
 }
 
-func (b *batch) addReject(r *refusal) {
+func (b *batch) addReject(r *rejectCount) {
 	k, n := r.key, r.count
 	at, ok := b.reasonAt[k.reason]
 	if !ok {

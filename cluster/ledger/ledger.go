@@ -213,7 +213,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	if err := claim(ctx, &cfg, keys); err != nil {
+	if err := identify(ctx, &cfg, keys); err != nil {
 		return nil, err
 	}
 	// Sent twice, it leaves a number unused: no harm.

@@ -21,8 +21,8 @@ var markLua string
 //go:embed lift.lua
 var liftLua string
 
-//go:embed claim.lua
-var claimLua string
+//go:embed identity.lua
+var identityLua string
 
 //go:embed round.lua
 var roundLua string

@@ -22,8 +22,8 @@ type cell struct {
 // rejectKey counts refused shares; an empty wallet = only the pool's counter.
 type rejectKey struct{ wallet, worker, reason string }
 
-// refusal is the count of one rejectKey.
-type refusal struct {
+// rejectCount is the count of one rejectKey.
+type rejectCount struct {
 	key   rejectKey
 	count uint64
 }
@@ -43,7 +43,7 @@ type segment struct {
 	cells  list[cell]
 	peak   int // the most cells there were: what index has grown to
 	rej    map[rejectKey]int
-	refs   list[refusal]
+	refs   list[rejectCount]
 	reason map[string]struct{}
 	sum    totals
 	first  int64     // Unix ms of the oldest share, 0 = none
@@ -97,7 +97,7 @@ func (s *segment) reject(k rejectKey, room bool) (added int, named bool) {
 	if !ok {
 		// The names may be parts of a line of 4 KiB, which they would keep alive.
 		k.wallet, k.worker = strings.Clone(k.wallet), strings.Clone(k.worker)
-		i = s.refs.push(refusal{key: k})
+		i = s.refs.push(rejectCount{key: k})
 		s.rej[k] = i
 		added = 1
 	}

@@ -47,14 +47,14 @@ func (s *Store) check(ctx context.Context) (ServerInfo, error) {
 		return si, errors.New("redis is loading its data")
 	}
 	if si.Mode == "sentinel" {
-		return si, refusal{errors.New("--redis points at a sentinel; name its master by --redis-sentinel-master")}
+		return si, final{errors.New("--redis points at a sentinel; name its master by --redis-sentinel-master")}
 	}
 	if si.Mode != "cluster" && si.Role != "master" {
 		err := fmt.Errorf("redis is a %s of %s:%s and read-only; --redis must name the master", si.Role, f["master_host"], f["master_port"])
 		if s.cfg.SentinelMaster != "" {
 			return si, err // a failover under way: the sentinels will name another
 		}
-		return si, refusal{err}
+		return si, final{err}
 	}
 	warn := func(format string, a ...any) {
 		w := fmt.Sprintf(format, a...)
@@ -83,7 +83,7 @@ func (s *Store) checkConfig(ctx context.Context, si *ServerInfo, warn func(strin
 	si.Policy = conf["maxmemory-policy"]
 	if si.Policy != "noeviction" {
 		if !s.cfg.AllowEviction {
-			return refusal{fmt.Errorf("redis would evict the pool's books when memory is short: maxmemory-policy is %q (maxmemory %s), it must be \"noeviction\"; run CONFIG SET maxmemory-policy noeviction, or start with --redis-allow-eviction to accept the loss",
+			return final{fmt.Errorf("redis would evict the pool's books when memory is short: maxmemory-policy is %q (maxmemory %s), it must be \"noeviction\"; run CONFIG SET maxmemory-policy noeviction, or start with --redis-allow-eviction to accept the loss",
 				si.Policy, conf["maxmemory"])}
 		}
 		warn("redis may evict the pool's books: maxmemory-policy is %q, allowed by --redis-allow-eviction", si.Policy)
@@ -122,15 +122,15 @@ func saveWindow(rules string) int {
 func checkVersion(v string) error {
 	parts := strings.SplitN(v, ".", 3)
 	if len(parts) < 2 {
-		return refusal{fmt.Errorf("redis version %q is not readable", v)}
+		return final{fmt.Errorf("redis version %q is not readable", v)}
 	}
 	major, err1 := strconv.Atoi(parts[0])
 	minor, err2 := strconv.Atoi(parts[1])
 	if err1 != nil || err2 != nil {
-		return refusal{fmt.Errorf("redis version %q is not readable", v)}
+		return final{fmt.Errorf("redis version %q is not readable", v)}
 	}
 	if major < minMajor || major == minMajor && minor < minMinor {
-		return refusal{fmt.Errorf("redis %s is too old: %d.%d or newer is needed", v, minMajor, minMinor)}
+		return final{fmt.Errorf("redis %s is too old: %d.%d or newer is needed", v, minMajor, minMinor)}
 	}
 	return nil
 }

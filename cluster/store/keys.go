@@ -16,7 +16,7 @@ const NodeNext = "assay:node:next"
 // say) cannot change that.
 //
 //	key                        type    writer        lifetime
-//	{p}:identity               hash    claim         for ever; coin and wallet, as the first node named them
+//	{p}:identity               hash    identity      for ever; coin and wallet, as the first node named them
 //	{p}:node:<stream>:mark     string  apply, close, 7 days, renewed by each write; high-water mark,
 //	                                   mark          the last sequence applied of one node start
 //	{p}:round:number           string  close         for ever; number of the current round, absent = 1

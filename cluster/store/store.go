@@ -87,13 +87,13 @@ func connect(ctx context.Context, cfg Config, opt rueidis.ClientOption, open *co
 	return s, nil
 }
 
-// refusal is an error that trying again cannot cure.
-type refusal struct{ error }
+// final is an error that trying again cannot cure.
+type final struct{ error }
 
-func (r refusal) Unwrap() error { return r.error }
+func (r final) Unwrap() error { return r.error }
 
 func permanent(err error) bool {
-	var r refusal
+	var r final
 	return errors.As(err, &r)
 }
 
@@ -103,15 +103,15 @@ func explain(cfg Config, err error) error {
 	switch {
 	case strings.HasPrefix(text, "WRONGPASS"), strings.Contains(text, "invalid password"),
 		strings.Contains(text, "invalid username-password"):
-		return refusal{fmt.Errorf("redis at %s refused the password; check --redis-password-file and --redis-user (now %q): %w",
+		return final{fmt.Errorf("redis at %s refused the password; check --redis-password-file and --redis-user (now %q): %w",
 			redact.Address(cfg.URL), cfg.Username, err)}
 	case strings.HasPrefix(text, "NOAUTH"):
-		return refusal{fmt.Errorf("redis at %s wants a password; give it by --redis-password-file: %w", redact.Address(cfg.URL), err)}
+		return final{fmt.Errorf("redis at %s wants a password; give it by --redis-password-file: %w", redact.Address(cfg.URL), err)}
 	case strings.Contains(text, "without any password configured"):
-		return refusal{fmt.Errorf("redis at %s has no password set, but --redis-password-file or the URL gives one: %w",
+		return final{fmt.Errorf("redis at %s has no password set, but --redis-password-file or the URL gives one: %w",
 			redact.Address(cfg.URL), err)}
 	case strings.HasPrefix(text, "NOPERM"):
-		return refusal{fmt.Errorf("redis at %s: the user (--redis-user, now %q) may not run a needed command: %w",
+		return final{fmt.Errorf("redis at %s: the user (--redis-user, now %q) may not run a needed command: %w",
 			redact.Address(cfg.URL), cfg.Username, err)}
 	}
 	return err

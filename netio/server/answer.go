@@ -78,8 +78,8 @@ func (l *loop) finish(sub *submission) {
 	s, share := sub.session, &sub.share
 	s.inflight--
 	l.inflight--
-	if sub.claim {
-		s.claims--
+	if sub.candidate {
+		s.candidates--
 		s.forged = s.forged || share.Verdict == validator.RejectBadHash
 	}
 	if !s.closed {

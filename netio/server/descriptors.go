@@ -21,7 +21,7 @@ const (
 
 // reserve is the number of file descriptors kept for everything that is no
 // miner: Reserve, the loops and their listeners (each loop has one for each
-// port, and the claims are one more until they are released).
+// port, and the holds are one more until they are released).
 func (c *Config) reserve() int {
 	return spare + c.Reserve + c.Loops*pollerDescriptors + (c.Loops+1)*len(c.Ports)
 }

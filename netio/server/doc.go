@@ -41,7 +41,7 @@
 // spreads connections over the loops by a hash of their addresses.
 //
 // SO_REUSEPORT also lets several processes of a user share a port unnoticed. A
-// port is therefore claimed by a listener without it first: see claim.go.
+// port is therefore held by a listener without it first: see hold.go.
 //
 // # Stopping
 //

@@ -13,11 +13,11 @@ import (
 // method does: one connection ends, not the node (I12).
 type handler Server
 
-// OnBoot ends the claims: the first loop's listeners listen now.
+// OnBoot ends the holds: the first loop's listeners listen now.
 func (h *handler) OnBoot(eng gnet.Engine) gnet.Action {
 	s := (*Server)(h)
 	s.engine = eng
-	s.releaseClaims()
+	s.releaseHolds()
 	close(s.booted)
 	return gnet.None
 }
@@ -33,7 +33,7 @@ func (h *handler) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 			out, action = nil, gnet.Close
 		}
 	}()
-	refuse := func(why refusal) ([]byte, gnet.Action) {
+	refuse := func(why connRefusal) ([]byte, gnet.Action) {
 		s.conns.Add(-1)
 		s.metrics.refused[why].Inc()
 		return nil, gnet.Close

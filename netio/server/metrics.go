@@ -49,11 +49,11 @@ const (
 
 var loginLabels = [loginResults]string{"ok", "bad_address", "bad_difficulty", "algo", "no_work", "repeated", "draining"}
 
-// refusal is why a connection was closed as soon as it was accepted.
-type refusal uint8
+// connRefusal is why a connection was closed as soon as it was accepted.
+type connRefusal uint8
 
 const (
-	refusedLimit refusal = iota
+	refusedLimit connRefusal = iota
 	refusedDraining
 	refusedAddress // its own end could not be read: it closed at once
 	refusedOptions // the kernel refused its socket options

@@ -98,8 +98,8 @@ func TestStartRefusesATakenPort(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "address already in use") || !strings.Contains(err.Error(), taken) {
 				t.Fatalf("start: %v", err)
 			}
-			if len(s.claims) != 0 {
-				t.Error("the other port is still claimed")
+			if len(s.holds) != 0 {
+				t.Error("the other port is still held")
 			}
 			s.Stop()
 		})
@@ -204,7 +204,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestConflict holds Conflict to what the kernel says of the claims.
+// TestConflict holds Conflict to what the kernel says of the holds.
 func TestConflict(t *testing.T) {
 	free := func() string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -222,8 +222,8 @@ func TestConflict(t *testing.T) {
 		for _, b := range hosts {
 			one, two := a+":"+free, b+":"+free
 			s.ports = []*port{{Port: &Port{Addr: one}}, {Port: &Port{Addr: two}}}
-			err := s.claimPorts()
-			s.releaseClaims()
+			err := s.holdPorts()
+			s.releaseHolds()
 			if taken := errors.Is(err, unix.EADDRINUSE); err != nil && !taken {
 				t.Logf("%s beside %s: %v", one, two, err) // no IPv6 here
 			} else if got := Conflict(one, two); got != taken {

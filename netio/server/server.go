@@ -18,7 +18,7 @@ import (
 	"github.com/assay-pool/assay/validator/pool"
 )
 
-// port is a Port that is being served. Immutable once claimed.
+// port is a Port that is being served. Immutable once held.
 type port struct {
 	*Port
 	pool    int // index of its pool in Server.pools
@@ -46,7 +46,7 @@ type Server struct {
 	loopsMu  sync.Mutex
 
 	booted chan struct{} // closed once the ports listen
-	claims []int         // descriptors; from Start to OnBoot, or to the engine's end before it
+	holds  []int         // descriptors; from Start to OnBoot, or to the engine's end before it
 	done   chan struct{} // closed when engine and pacer are gone
 	err    error         // set before done closes
 	resume chan *loop    // loops whose fan-out has a slice left
@@ -94,7 +94,7 @@ func (s *Server) Start() error {
 	if !s.started.CompareAndSwap(false, true) {
 		return errors.New("server: started twice")
 	}
-	if err := s.claimPorts(); err != nil {
+	if err := s.holdPorts(); err != nil {
 		s.err = err
 		close(s.done)
 		return err
@@ -114,7 +114,7 @@ func (s *Server) Start() error {
 	go func() { defer close(pacerGone); s.pace(stopPacer) }()
 	go func() {
 		err := <-exited
-		s.releaseClaims()
+		s.releaseHolds()
 		close(stopPacer)
 		<-pacerGone
 		s.err = s.exitError(err)

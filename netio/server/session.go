@@ -36,20 +36,20 @@ type session struct {
 	jobAt   int64 // latest job
 	stalled int64 // since when answers wait unread; 0 = none do
 
-	inflight    uint16
-	claims      uint8 // candidates among them; see candidate
-	lateClaims  uint8 // candidates taken since draining began
-	faults      uint8
-	unknownJobs uint8
-	reason      closeReason
-	authorised  bool
-	fixed       bool // difficulty asked for by +N, or a port without vardiff
-	proven      bool // had an accepted share
-	credit      int8 // accepted shares against wrong hashes; see standing.go
-	forged      bool // claimed a block that was none
-	owed        bool // a job was not pushed because answers wait unread
-	spoken      bool // its first bytes have been looked at
-	closed      bool
+	inflight       uint16
+	candidates     uint8 // candidates among them; see candidate
+	lateCandidates uint8 // candidates taken since draining began
+	faults         uint8
+	unknownJobs    uint8
+	reason         closeReason
+	authorised     bool
+	fixed          bool // difficulty asked for by +N, or a port without vardiff
+	proven         bool // had an accepted share
+	credit         int8 // accepted shares against wrong hashes; see standing.go
+	forged         bool // claimed a block that was none
+	owed           bool // a job was not pushed because answers wait unread
+	spoken         bool // its first bytes have been looked at
+	closed         bool
 }
 
 // release drops what a closed session would keep alive as long as shares of it

@@ -13,11 +13,11 @@ const (
 	// of them was accepted. An honest miner has one; more only if its start
 	// difficulty is seconds too low, and then for the time of one hash.
 	unprovenInflight = 4
-	// unprovenClaims is how many of its claims to be a block are believed at a
+	// unprovenCandidates is how many of its claims to be a block are believed at a
 	// time until then, beside those four. Two real blocks before a first verdict
 	// do not happen; where every share is a block (a private chain) the second
 	// waits with the plain shares and is found there.
-	unprovenClaims = 1
+	unprovenCandidates = 1
 
 	// A wrong hash costs a session wrongHashCost of its credit, an accepted
 	// share earns it one, and at −creditLimit it is closed: three wrong ones in
@@ -30,10 +30,10 @@ const (
 
 // inflightRoom is how many shares the session may have in flight, and claims
 // how many of them as likely blocks.
-func (s *session) inflightRoom() (shares, claims int) {
+func (s *session) inflightRoom() (shares, candidates int) {
 	limit := min(s.loop.server.cfg.InflightSession, 1<<16-1-candidateRoom)
 	if !s.proven {
-		return min(limit, unprovenInflight), unprovenClaims
+		return min(limit, unprovenInflight), unprovenCandidates
 	}
 	return limit, candidateRoom
 }

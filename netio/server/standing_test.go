@@ -26,9 +26,9 @@ func TestUnprovenHasFewInFlight(t *testing.T) {
 	c.submit(11, block)
 	c.submit(12, block)
 	c.refused(throttled)
-	r.eventually("a few held", func() bool { return r.verifier.count() == unprovenInflight+unprovenClaims })
+	r.eventually("a few held", func() bool { return r.verifier.count() == unprovenInflight+unprovenCandidates })
 	r.verifier.release(validator.ShedEpoch)
-	for range unprovenInflight + unprovenClaims {
+	for range unprovenInflight + unprovenCandidates {
 		c.refused(stratum.Text(validator.ShedEpoch))
 	}
 	// Nor has it priority: it is a share like any other.

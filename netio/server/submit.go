@@ -13,11 +13,11 @@ import (
 // submission is a share on its way, with what its answer needs. It belongs to
 // its loop, which reuses it.
 type submission struct {
-	share   verify.Share
-	session *session
-	id      stratum.ID
-	next    *submission // in the reply stack
-	claim   bool        // counted in session.claims
+	share     verify.Share
+	session   *session
+	id        stratum.ID
+	next      *submission // in the reply stack
+	candidate bool        // counted in session.candidates
 }
 
 // unknownJobLimit is how many job ids never issued a session may name; an
@@ -111,8 +111,8 @@ func (s *session) judge(r *stratum.Request) validator.Verdict {
 // as any others: they are hashed, and if one is a block it is found.
 func (s *session) candidate(j *job.Job, claim *[32]byte) bool {
 	_, room := s.inflightRoom()
-	return j.Template.Difficulty.Meets(claim) && !s.forged && int(s.claims) < room &&
-		(s.lateClaims < candidateRoom || !s.loop.server.draining.Load())
+	return j.Template.Difficulty.Meets(claim) && !s.forged && int(s.candidates) < room &&
+		(s.lateCandidates < candidateRoom || !s.loop.server.draining.Load())
 }
 
 // budget holds a fresh share against the job's target and the limits of what
@@ -150,10 +150,10 @@ func (s *session) send(r *stratum.Request, j *job.Job, nonce uint32, claim *[32]
 	}
 	s.inflight++
 	l.inflight++
-	if sub.claim = candidate; candidate {
-		s.claims++
+	if sub.candidate = candidate; candidate {
+		s.candidates++
 		if l.server.draining.Load() {
-			s.lateClaims++
+			s.lateCandidates++
 		}
 	}
 	s.port.Pool.Submit(&sub.share)

@@ -120,8 +120,8 @@ func layoutOf(t Type) (*layout, bool) {
 	return nil, false
 }
 
-// refusal is the error of a layout that is not implemented, nil for the others.
-func (l *layout) refusal() error {
+// unserved is the error of a layout that is not implemented, nil for the others.
+func (l *layout) unserved() error {
 	if l.refused == "" {
 		return nil
 	}

@@ -51,7 +51,7 @@ func Parse(typ Type, template []byte, reserve int) (*Template, error) {
 	if !ok {
 		return nil, fmt.Errorf("block template: %v is unknown", typ)
 	}
-	if err := l.refusal(); err != nil {
+	if err := l.unserved(); err != nil {
 		return nil, fmt.Errorf("block template: %w", err)
 	}
 	if len(template) > MaxTemplate {

@@ -49,7 +49,7 @@ func ParseType(name string) (Type, error) {
 	var known []string
 	for _, l := range layouts {
 		if l.name == name {
-			return l.typ, l.refusal()
+			return l.typ, l.unserved()
 		}
 		if l.refused == "" {
 			known = append(known, l.name)

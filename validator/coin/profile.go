@@ -94,7 +94,7 @@ func (p *Profile) Algo(major uint8, height uint64) (algo.ID, error) {
 	if !ok {
 		return algo.Unknown, fmt.Errorf("%s has no known algorithm for block version %d at height %d: is this build older than a hard fork?", p.Name, major, height)
 	}
-	return r.algo, p.schedule.refusal(p.Name, r)
+	return r.algo, p.schedule.unserved(p.Name, r)
 }
 
 // Latest is the algorithm of the chain as it is today, as far as is known: what
@@ -104,7 +104,7 @@ func (p *Profile) Latest() (algo.ID, error) {
 		return *p.forced, nil
 	}
 	last := p.schedule.last()
-	return last.algo, p.schedule.refusal(p.Name, last)
+	return last.algo, p.schedule.unserved(p.Name, last)
 }
 
 // WithAlgo is a copy of the profile whose blocks are all of this algorithm,
@@ -127,7 +127,7 @@ func (p *Profile) Serviceable() error {
 	case p.NonceBytes != minerNonceBytes:
 		return fmt.Errorf("%s cannot be served: its nonce has %d bytes, miners write %d", p.Name, p.NonceBytes, minerNonceBytes)
 	case p.forced == nil:
-		if err := p.schedule.refusal(p.Name, p.schedule.last()); err != nil {
+		if err := p.schedule.unserved(p.Name, p.schedule.last()); err != nil {
 			return fmt.Errorf("%s cannot be served: %w", p.Name, err)
 		}
 	case p.forced.Family() == algo.NoFamily:

@@ -95,8 +95,8 @@ func (s schedule) find(at uint64) (algoRange, bool) {
 	return algoRange{}, false
 }
 
-// refusal is the error of a range that has no algorithm, nil for the others.
-func (s schedule) refusal(name string, r algoRange) error {
+// unserved is the error of a range that has no algorithm, nil for the others.
+func (s schedule) unserved(name string, r algoRange) error {
 	if r.refused == "" {
 		return nil
 	}

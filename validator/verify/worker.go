@@ -14,7 +14,7 @@ import (
 // worker is the state of one hash thread; its buffers grow to the widest batch
 // once and are reused, so a share costs no allocation.
 type worker struct {
-	pool   *Pool
+	owner  *Verifier
 	hasher Hasher
 	batch  []*Share
 	late   []*Share // to be shed
@@ -33,7 +33,7 @@ func (w *worker) work() {
 	now := time.Now()
 	w.in, w.lens = w.in[:0], w.lens[:0]
 	for _, s := range w.batch {
-		w.pool.metrics.wait.Observe(now.Sub(s.Received).Seconds())
+		w.owner.metrics.wait.Observe(now.Sub(s.Received).Seconds())
 		before := len(w.in)
 		w.in = AppendBlob(w.in, s.Template, &s.Extra, s.Nonce)
 		w.lens = append(w.lens, uint32(len(w.in)-before))
@@ -48,14 +48,14 @@ func (w *worker) work() {
 		w.fail(err)
 		return
 	}
-	m := w.pool.metrics
+	m := w.owner.metrics
 	m.busy.Add(took.Seconds())
 	m.hashes.Add(float64(n))
 	m.batch.Observe(float64(n))
 	for i, s := range w.batch {
 		m.hash.Observe(took.Seconds() / float64(n))
 		copy(s.Hash[:], w.out[32*i:])
-		w.pool.judge(s, w.verdict(s))
+		w.owner.judge(s, w.verdict(s))
 	}
 	clear(w.batch)
 }
@@ -69,7 +69,7 @@ func (w *worker) verdict(s *Share) validator.Verdict {
 	}
 	if s.Template.Difficulty.Meets(&s.Hash) {
 		s.Block = true
-		w.pool.metrics.blocks.Inc()
+		w.owner.metrics.blocks.Inc()
 	}
 	return validator.Accepted
 }
@@ -78,7 +78,7 @@ func (w *worker) verdict(s *Share) validator.Verdict {
 // among them: a block is worth its hash even when its miner has given up.
 func (w *worker) shed() {
 	for _, s := range w.late {
-		w.pool.judge(s, validator.ShedDeadline)
+		w.owner.judge(s, validator.ShedDeadline)
 	}
 	clear(w.late)
 }
@@ -91,10 +91,10 @@ func (w *worker) fail(err error) {
 	}
 	if now := time.Now(); now.Sub(w.logged) >= failLogGap {
 		w.logged = now
-		w.pool.cfg.Log.Error("batch not hashed", "shares", len(w.batch), "algo", w.batch[0].Template.Algo, "height", w.batch[0].Template.Height, "err", err)
+		w.owner.cfg.Log.Error("batch not hashed", "shares", len(w.batch), "algo", w.batch[0].Template.Algo, "height", w.batch[0].Template.Height, "err", err)
 	}
 	for _, s := range w.batch {
-		w.pool.judge(s, verdict)
+		w.owner.judge(s, verdict)
 	}
 	clear(w.batch)
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/assay-pool/assay/validator/verify"
 )
 
-// share divides the cores between event loops and hash workers: one loop for
+// splitCores divides the cores between event loops and hash workers: one loop for
 // every server.CoresPerLoop, all other cores hash, at least one each.
-func share(cores, loops, workers int) (int, int) {
+func splitCores(cores, loops, workers int) (int, int) {
 	if loops == 0 {
 		loops = max(1, cores/server.CoresPerLoop)
 	}

@@ -35,7 +35,7 @@ type Node struct {
 	cryptonight *cryptonight.Engine
 	expected    []algo.ID // CryptoNight algorithms the pools use today
 	epochs      *randomx.Manager
-	verify      *verify.Pool
+	verify      *verify.Verifier
 	pinning     string         // how the hash workers are pinned, or why not
 	pads        scratchpads    // of the hash workers, for expected
 	redis       *store.Managed // nil with --redis
@@ -108,7 +108,7 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 	if n.cpu, err = cpu.Detect(cfg.CPUDisable); err != nil {
 		return nil, fmt.Errorf("--cpu-disable: %w", err)
 	}
-	loops, workers := share(n.cpu.Cores, cfg.Server.Loops, cfg.Verify.Workers)
+	loops, workers := splitCores(n.cpu.Cores, cfg.Server.Loops, cfg.Verify.Workers)
 	if err := n.startHashing(ctx, workers); err != nil {
 		return nil, err
 	}

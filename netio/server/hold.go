@@ -10,43 +10,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// claimPorts takes every port for this process before gnet listens on it.
+// holdPorts takes every port for this process before gnet listens on it.
 //
-//	claim: bind, listen       alone, or "address already in use"
-//	claim: SO_REUSEPORT       from now on others of ours may join it
+//	hold:  bind, listen       alone, or "address already in use"
+//	hold:  SO_REUSEPORT       from now on others of ours may join it
 //	gnet:  bind, listen       the first loop's listeners, then OnBoot
-//	claim: close              in OnBoot
+//	hold:  close              in OnBoot
 //	gnet:  bind, listen       the other loops' listeners
 //
 // Each loop has a listener of its own, by SO_REUSEPORT, and that option hides a
 // port that is taken: two nodes of one user would share it and each get half of
 // the miners. A listener without the option conflicts with every other one,
 // with it or not, and the kernel checks that in listen(2) under a lock; so of
-// two nodes that start at once at most one gets the claim, and at no moment until the
-// node ends is there no listener that the other's claim conflicts with. What
+// two nodes that start at once at most one gets the hold, and at no moment until the
+// node ends is there no listener that the other's hold conflicts with. What
 // remains is a program of the same user that asks for SO_REUSEPORT without a
 // check of its own: nothing stops it from joining a port that uses it.
 //
-// A miner that connects in the few milliseconds of the claim may be reset, and
+// A miner that connects in the few milliseconds of the hold may be reset, and
 // comes again as if it had been refused a moment earlier.
-func (s *Server) claimPorts() error {
+func (s *Server) holdPorts() error {
 	for _, p := range s.ports {
-		if err := s.claimPort(p); err != nil {
-			s.releaseClaims()
+		if err := s.holdPort(p); err != nil {
+			s.releaseHolds()
 			return fmt.Errorf("server: port %s: %w", p.Addr, err)
 		}
 	}
 	return nil
 }
 
-// claimPort claims one port and learns its address.
-func (s *Server) claimPort(p *port) error {
+// holdPort holds one port and learns its address.
+func (s *Server) holdPort(p *port) error {
 	reuseAddr := []socket.Option[int]{{SetSockOpt: socket.SetReuseAddr, Opt: 1}} // TIME_WAIT of the node before us
 	fd, _, err := socket.TCPSocket("tcp", p.Addr, true, reuseAddr, nil)
 	if err != nil {
 		return err
 	}
-	s.claims = append(s.claims, fd)
+	s.holds = append(s.holds, fd)
 	if p.addr, err = localAddr(fd); err != nil {
 		return err
 	}
@@ -58,15 +58,15 @@ func (s *Server) claimPort(p *port) error {
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }
 
-// releaseClaims leaves the ports to gnet's listeners.
-func (s *Server) releaseClaims() {
-	for _, fd := range s.claims {
+// releaseHolds leaves the ports to gnet's listeners.
+func (s *Server) releaseHolds() {
+	for _, fd := range s.holds {
 		_ = unix.Close(fd)
 	}
-	s.claims = nil
+	s.holds = nil
 }
 
-// listenAddrs are the claimed ports as gnet wants them. The host stays as it
+// listenAddrs are the ports held as gnet wants them. The host stays as it
 // was written: to gnet ":3333" is both families, "[::]:3333" IPv6 alone.
 func (s *Server) listenAddrs() []string {
 	addrs := make([]string, len(s.ports))

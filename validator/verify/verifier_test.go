@@ -92,7 +92,7 @@ func (j *judge) next(t *testing.T) *verify.Share {
 	}
 }
 
-func start(t *testing.T, h verify.Hasher, cfg verify.Config) *verify.Pool {
+func start(t *testing.T, h verify.Hasher, cfg verify.Config) *verify.Verifier {
 	t.Helper()
 	cfg.NewHasher = func(int) (verify.Hasher, error) { return h, nil }
 	p, err := verify.New(cfg)

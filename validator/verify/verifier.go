@@ -28,7 +28,7 @@ type Hasher interface {
 	Close()
 }
 
-// Config of a Pool. Zero values take the defaults named, where one is.
+// Config of a Verifier. Zero values take the defaults named, where one is.
 type Config struct {
 	Workers    int           // hash threads, at least 1
 	CPUs       []int         // CPU of each worker; empty = not pinned
@@ -57,8 +57,8 @@ const (
 	DefaultBatchWait = time.Millisecond
 )
 
-// Pool is the verify pool: one queue, one thread a worker.
-type Pool struct {
+// Verifier is the verify pool: one queue, one thread a worker.
+type Verifier struct {
 	cfg     Config
 	queue   *queue
 	metrics *metrics
@@ -66,7 +66,7 @@ type Pool struct {
 }
 
 // New starts the workers and returns once every one of them can hash.
-func New(cfg Config) (*Pool, error) {
+func New(cfg Config) (*Verifier, error) {
 	if cfg.NewHasher == nil {
 		return nil, errors.New("verify: no hasher")
 	}
@@ -86,7 +86,7 @@ func New(cfg Config) (*Pool, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Pool{cfg: cfg, queue: newQueue(cfg.Queue, cfg.Candidates, cfg.Deadline)}
+	p := &Verifier{cfg: cfg, queue: newQueue(cfg.Queue, cfg.Candidates, cfg.Deadline)}
 	p.metrics = newMetrics(cfg.Registerer, p.queue)
 	started := make(chan error, cfg.Workers)
 	for i := range cfg.Workers {
@@ -108,7 +108,7 @@ func New(cfg Config) (*Pool, error) {
 // Submit hands a share over; its Sink is told the verdict exactly once. Never
 // blocks. A share that finds its class full, or that has to give way to s, is
 // judged before Submit returns, on the caller's thread.
-func (p *Pool) Submit(s *Share) {
+func (p *Verifier) Submit(s *Share) {
 	out, closed := p.queue.push(s)
 	switch {
 	case closed:
@@ -128,7 +128,7 @@ const lastBatch = 500 * time.Millisecond
 // is gone. A batch cannot be interrupted: after lastBatch more it is left behind,
 // and the error says so; what it judges then is told to its shares' sinks all the
 // same.
-func (p *Pool) Close(ctx context.Context) error {
+func (p *Verifier) Close(ctx context.Context) error {
 	p.queue.close()
 	done := make(chan struct{})
 	go func() { p.workers.Wait(); close(done) }()
@@ -149,7 +149,7 @@ func (p *Pool) Close(ctx context.Context) error {
 }
 
 // Depth is the number of shares waiting.
-func (p *Pool) Depth() int {
+func (p *Verifier) Depth() int {
 	sum := 0
 	for c := range classes {
 		shares, _ := p.queue.depth(c)
@@ -158,14 +158,14 @@ func (p *Pool) Depth() int {
 	return sum
 }
 
-func (p *Pool) judge(s *Share, v validator.Verdict) {
+func (p *Verifier) judge(s *Share, v validator.Verdict) {
 	s.Verdict = v
 	p.metrics.judged[v].Inc()
 	s.Sink.Judged(s)
 }
 
 // run is one worker: a goroutine that keeps its OS thread to itself.
-func (p *Pool) run(id int, started chan<- error) {
+func (p *Verifier) run(id int, started chan<- error) {
 	defer p.workers.Done()
 	// Never unlocked: the thread is pinned and its FP state is the library's,
 	// so it ends with the goroutine instead of going back to the scheduler.
@@ -183,7 +183,7 @@ func (p *Pool) run(id int, started chan<- error) {
 	}
 	defer hasher.Close()
 	started <- nil
-	w := worker{pool: p, hasher: hasher}
+	w := worker{owner: p, hasher: hasher}
 	rule := func(key pow.Key) (int, time.Duration) {
 		width, wait := hasher.Batch(key)
 		if !wait {
