@@ -27,18 +27,18 @@ type BlockRecord struct {
 	Closed         time.Time // when the round was closed
 }
 
-// Errors of Pending.Wait.
+// Errors of Find.Wait.
 var (
 	ErrBlockRejected = errors.New("ledger: the daemons refused the block")
 	ErrNotWritten    = errors.New("ledger: closed before the block was recorded")
 )
 
-// Pending is a found block that the daemons have not judged yet.
-type Pending struct {
+// Find is a found block that the daemons have not judged yet.
+type Find struct {
 	l     *Ledger
 	block Block // Daemon is written by Accepted, before state
 
-	state    pendingState  // guarded by l.mu
+	state    fate          // guarded by l.mu
 	late     bool          // guarded by l.mu; the flusher no longer waits
 	deadline time.Time     // immutable
 	done     chan struct{} // closed after rec or err is set
@@ -46,12 +46,12 @@ type Pending struct {
 	err      error
 }
 
-type pendingState uint8
+type fate uint8
 
 const (
-	pendingOpen pendingState = iota
-	pendingAccepted
-	pendingRejected
+	fateOpen fate = iota
+	fateAccepted
+	fateNoRound
 )
 
 // Found cuts the segment: all shares credited so far, the finder's included,
@@ -59,43 +59,43 @@ const (
 // is not refused for want of room among the credits, but counts against Admit;
 // nil when MaxFinds wait for Redis. The caller must settle the result by
 // Accepted, Rejected or LeaveOpen.
-func (l *Ledger) Found(b Block) *Pending {
+func (l *Ledger) Found(b Block) *Find {
 	if b.Node == "" {
 		b.Node = l.cfg.Node
 	}
 	if b.Time.IsZero() {
 		b.Time = time.Now()
 	}
-	p := &Pending{l: l, block: b, deadline: time.Now().Add(l.cfg.SettleTimeout), done: make(chan struct{})}
-	switch l.take(p) {
+	f := &Find{l: l, block: b, deadline: time.Now().Add(l.cfg.SettleTimeout), done: make(chan struct{})}
+	switch l.take(f) {
 	case ErrFull:
 		return nil
 	case ErrClosed:
 		l.cfg.Log.Error("block found after the ledger was closed; it is not recorded", "id", hex.EncodeToString(b.ID[:]), "height", b.Height)
 	}
-	return p
+	return f
 }
 
 // take attaches a find: nil, ErrFull, or ErrClosed, which settles it.
-func (l *Ledger) take(p *Pending) error {
+func (l *Ledger) take(f *Find) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
-		p.state, p.err = pendingRejected, ErrClosed
-		close(p.done)
+		f.state, f.err = fateNoRound, ErrClosed
+		close(f.done)
 		return ErrClosed
 	case l.finds >= l.cfg.MaxFinds:
 		return ErrFull
 	}
-	l.attach(p)
+	l.attach(f)
 	return nil
 }
 
 // attach ends the open segment with a find.
-func (l *Ledger) attach(p *Pending) {
+func (l *Ledger) attach(f *Find) {
 	s := l.open()
-	s.find = p
+	s.find = f
 	s.born = bornAt(s.born)
 	l.entries++
 	l.finds++
@@ -105,64 +105,64 @@ func (l *Ledger) attach(p *Pending) {
 
 // Accepted says that a daemon took the block: the round is closed. After
 // SettleTimeout it closes whatever round is open by then.
-func (p *Pending) Accepted(daemon string) {
-	if !p.accept(daemon) {
-		p.l.cfg.Log.Error("block accepted after the ledger was closed; it is not recorded", "id", hex.EncodeToString(p.block.ID[:]), "height", p.block.Height)
+func (f *Find) Accepted(daemon string) {
+	if !f.accept(daemon) {
+		f.l.cfg.Log.Error("block accepted after the ledger was closed; it is not recorded", "id", hex.EncodeToString(f.block.ID[:]), "height", f.block.Height)
 	}
 }
 
 // accept settles an open find; false when it can no longer be recorded.
-func (p *Pending) accept(daemon string) bool {
-	l := p.l
+func (f *Find) accept(daemon string) bool {
+	l := f.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p.state != pendingOpen {
+	if f.state != fateOpen {
 		return true
 	}
-	p.block.Daemon = daemon
-	p.state = pendingAccepted
+	f.block.Daemon = daemon
+	f.state = fateAccepted
 	switch {
-	case !p.late:
+	case !f.late:
 		l.wake()
 	case l.closed:
-		p.err = ErrNotWritten
-		close(p.done)
+		f.err = ErrNotWritten
+		close(f.done)
 		return false
 	default:
-		l.attach(p)
+		l.attach(f)
 	}
 	return true
 }
 
 // Rejected says that no daemon took the block: the round goes on.
-func (p *Pending) Rejected(reason string) {
-	if p.reject() {
-		p.l.metrics.rejectedBlocks.Inc()
-		p.l.cfg.Log.Warn("block refused; the round goes on", "id", hex.EncodeToString(p.block.ID[:]), "height", p.block.Height, "reason", reason)
+func (f *Find) Rejected(reason string) {
+	if f.reject() {
+		f.l.metrics.rejectedBlocks.Inc()
+		f.l.cfg.Log.Warn("block refused; the round goes on", "id", hex.EncodeToString(f.block.ID[:]), "height", f.block.Height, "reason", reason)
 	}
 }
 
 // reject settles an open find; false when it was settled before.
-func (p *Pending) reject() bool {
-	l := p.l
+func (f *Find) reject() bool {
+	l := f.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p.state != pendingOpen {
+	if f.state != fateOpen {
 		return false
 	}
-	p.state = pendingRejected
-	p.err = ErrBlockRejected
-	close(p.done)
+	f.state = fateNoRound
+	f.err = ErrBlockRejected
+	close(f.done)
 	l.wake()
 	return true
 }
 
 // Wait returns the record once the round is closed in Redis; ErrBlockRejected,
 // ErrNotWritten, ErrClosed or ctx's error otherwise.
-func (p *Pending) Wait(ctx context.Context) (BlockRecord, error) {
+func (f *Find) Wait(ctx context.Context) (BlockRecord, error) {
 	select {
-	case <-p.done:
-		return p.rec, p.err
+	case <-f.done:
+		return f.rec, f.err
 	case <-ctx.Done():
 		return BlockRecord{}, ctx.Err()
 	}

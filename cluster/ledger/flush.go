@@ -62,8 +62,8 @@ func (l *Ledger) unwritten() string {
 	for _, s := range l.queue {
 		sum.hashes += s.sum.hashes
 		sum.shares += s.sum.shares
-		if p := s.find; p != nil && p.state != pendingRejected {
-			blocks = append(blocks, fmt.Sprintf("%d %s", p.block.Height, hex.EncodeToString(p.block.ID[:])))
+		if find := s.find; find != nil && find.state != fateNoRound {
+			blocks = append(blocks, fmt.Sprintf("%d %s", find.block.Height, hex.EncodeToString(find.block.ID[:])))
 		}
 	}
 	var b strings.Builder
@@ -111,12 +111,12 @@ func (l *Ledger) Close(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	for _, s := range l.queue {
-		if p := s.find; p != nil && p.state != pendingRejected {
+		if find := s.find; find != nil && find.state != fateNoRound {
 			select {
-			case <-p.done:
+			case <-find.done:
 			default:
-				p.state, p.err = pendingRejected, ErrNotWritten
-				close(p.done)
+				find.state, find.err = fateNoRound, ErrNotWritten
+				close(find.done)
 			}
 		}
 	}

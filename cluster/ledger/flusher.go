@@ -171,31 +171,31 @@ func (f *flusher) forgetRejects(it *item) {
 // settle looks at the find that ends the segment: an item when the block was
 // accepted and is not written, and whether the segment is done with.
 func (f *flusher) settle() (*item, bool) {
-	p := f.seg.find
-	if p == nil {
+	find := f.seg.find
+	if find == nil {
 		return nil, true
 	}
 	f.l.mu.Lock()
-	state := p.state
-	if state == pendingOpen && !time.Now().Before(p.deadline) {
-		p.late = true
+	state := find.state
+	if state == fateOpen && !time.Now().Before(find.deadline) {
+		find.late = true
 		f.l.metrics.lateBlocks.Inc()
 	}
-	late := p.late
+	late := find.late
 	f.l.mu.Unlock()
 	switch {
-	case state == pendingAccepted:
+	case state == fateAccepted:
 		select {
-		case <-p.done:
+		case <-find.done:
 			return nil, true
 		default:
-			return closeItem(&f.l.cfg, f.l.keys, f.scripts.close, p, time.Now()), false
+			return closeItem(&f.l.cfg, f.l.keys, f.scripts.close, find, time.Now()), false
 		}
-	case state == pendingRejected:
+	case state == fateNoRound:
 		return nil, true
 	case late:
 		f.l.cfg.Log.Warn("block not settled in time; later shares go on, it will close the round that is open when it is accepted",
-			"id", hex.EncodeToString(p.block.ID[:]), "height", p.block.Height, "after", f.l.cfg.SettleTimeout)
+			"id", hex.EncodeToString(find.block.ID[:]), "height", find.block.Height, "after", f.l.cfg.SettleTimeout)
 		return nil, true
 	}
 	return nil, false
@@ -338,19 +338,19 @@ func (f *flusher) confirm(it *item) {
 // record reads back what a close has written and tells who waits for it. A
 // replayed close has told already.
 func (f *flusher) record(ctx context.Context, it *item) bool {
-	p := it.find
+	find := it.find
 	select {
-	case <-p.done:
+	case <-find.done:
 		return true
 	default:
 	}
-	rec, err := f.l.block(ctx, hex.EncodeToString(p.block.ID[:]))
+	rec, err := f.l.block(ctx, hex.EncodeToString(find.block.ID[:]))
 	if err != nil {
 		f.fail(it, fmt.Errorf("read the block just recorded: %w", err))
 		return false
 	}
-	p.rec = rec
-	close(p.done)
+	find.rec = rec
+	close(find.done)
 	f.l.metrics.rounds.Inc()
 	f.l.cfg.Log.Info("round closed", "round", rec.Round, "hashes", rec.Hashes, "shares", rec.Shares,
 		"height", rec.Height, "id", hex.EncodeToString(rec.ID[:]))

@@ -16,7 +16,7 @@ type item struct {
 	keys   []string  // keys[0] is the stream's mark
 	args   []string  // args[0] is seq
 	sum    totals    // entries: what it counts for in RetainEntries
-	find   *Pending  // set for a close
+	find   *Find     // set for a close
 	acked  time.Time // when Redis confirmed it; zero = not yet
 	// rejects: it has refused shares alone, and is emptied once confirmed.
 	rejects bool
@@ -203,8 +203,8 @@ func (a *args) reasons(rs []reasonCount) {
 }
 
 // closeItem writes a found block as a call of close.lua.
-func closeItem(cfg *Config, keys store.Keys, sc *store.Script, p *Pending, now time.Time) *item {
-	b := &p.block
+func closeItem(cfg *Config, keys store.Keys, sc *store.Script, find *Find, now time.Time) *item {
+	b := &find.block
 	id := hex.EncodeToString(b.ID[:])
 	k := []string{"", keys.RoundNumber(), keys.Blocks(), keys.Block(id), keys.Stats(),
 		keys.RoundHashes(store.CurrentRound), keys.RoundShares(store.CurrentRound),
@@ -217,7 +217,7 @@ func closeItem(cfg *Config, keys store.Keys, sc *store.Script, p *Pending, now t
 	a = append(a, "height", strconv.FormatUint(b.Height, 10), "difficulty", b.Difficulty,
 		"reward", strconv.FormatUint(b.Reward, 10), "wallet", b.Wallet, "worker", b.Worker,
 		"node", b.Node, "daemon", b.Daemon, "time", strconv.FormatInt(max(0, b.Time.UnixMilli()), 10))
-	return &item{script: sc, keys: k, args: a, find: p, sum: totals{entries: 1}}
+	return &item{script: sc, keys: k, args: a, find: find, sum: totals{entries: 1}}
 }
 
 // seconds rounds up: a TTL of 0 would delete the key.

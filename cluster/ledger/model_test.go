@@ -26,7 +26,7 @@ type model struct {
 type modelEvent struct {
 	wallet   string
 	hashes   uint64
-	find     *Pending
+	find     *Find
 	block    int
 	accepted bool
 }

@@ -103,7 +103,7 @@ func TestTwoBlocksInOneFlush(t *testing.T) {
 	p2.Accepted("d")
 	p1.Accepted("d")
 	for i, c := range []struct {
-		p      *Pending
+		p      *Find
 		round  uint64
 		hashes uint64
 	}{{p1, 1, 1}, {p2, 2, 0}, {p3, 3, 4}, {p4, 3, 4}} {

@@ -48,7 +48,7 @@ type segment struct {
 	sum    totals
 	first  int64     // Unix ms of the oldest share, 0 = none
 	born   time.Time // when its first entry came; zero = empty
-	find   *Pending  // ends the segment; nil = open or cut without a find
+	find   *Find     // ends the segment; nil = open or cut without a find
 }
 
 func newSegment(id uint64) *segment {
