@@ -20,9 +20,10 @@
 // with the mark, and the ledger goes on from there.
 //
 // A find waits at the head of the queue until its block is settled (Accepted,
-// Rejected or SettleTimeout), so the round it closes holds exactly this node's
+// Rejected, LeaveOpen or SettleTimeout), so the round it closes holds exactly this node's
 // shares up to the finder's. A block accepted later than that closes whatever
-// round is then open. The block id makes closing repeatable.
+// round is then open, and so does one that an earlier start has left open (Reopen).
+// The block id makes closing repeatable.
 //
 // Order per node is the queue's; between nodes it is the order in which Redis
 // runs the scripts. Each share is in one round, each block closes one round.

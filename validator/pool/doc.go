@@ -4,9 +4,9 @@
 //	daemon ──Offer──▶ Accept: check ▶ seed ready? ▶ Board.Publish ──▶ subscribers (fan-out)
 //
 //	session ──Submit──▶ verify ──Judged──▶ accepted: Ledger.Credit
-//	                                   ├── block: Ledger.Found ▶ queue ──placer──▶ Blocks.Submit
-//	                                   │            ├──settled──◀── accepted or rejected ──┤
-//	                                   │            └──settled──◀── Fates (asked) ◀─ unknown ┘
+//	                                   ├── block: Ledger.Found ▶ queue ──placer──▶ Keeper.Keep ▶ Blocks.Submit
+//	                                   │            ├──settled──◀── accepted or rejected ────────────┤
+//	                                   │            └──settled──◀── Blocks.Locate (asked) ◀─ unknown ┘
 //	                                   └──▶ Origin.Reply
 //
 // A block's share is credited, and its round cut, before its miner is
@@ -16,11 +16,17 @@
 // A block that finds the queue full is given up with its bytes in the log: a
 // worker that waited there would not win it and lose its shares.
 //
-// A block is a block only once a daemon has accepted it (I6). When none gives a
-// definite answer in SubmitTimeout it may have been taken all the same, so the
-// chain is asked for its id until it has it or FateTimeout is over, by a
-// goroutine per such block; Close asks once more and settles it. Its round then
-// closes late, which the Ledger knows how to do.
+// A block is found once: its nonce stays used and its id is remembered, whatever
+// became of its share's credit.
+//
+// A block is a block only once a daemon has it on its main chain (I6). Before the
+// first daemon gets it its record is on disk, or the disk has had its second. When
+// none gives a definite answer in SubmitTimeout it may have been taken all the
+// same, so the chain is asked for its id, by a goroutine per such block, until it
+// has it or has gone on without it; while nobody has it and it can still win it is
+// offered again. Its round then closes late, which the Ledger knows how to do.
+// Close asks once more, with time of its own, and leaves what nobody knows to the
+// next start, which gets it by Resume.
 //
 // A template is published only when its seed can be hashed (I11): a share
 // never waits for a cache to be built.

@@ -17,8 +17,8 @@ import (
 // registerProcess binds the flags that exist once a process.
 func registerProcess(f *options.Flags, c *Config) {
 	f.Group("Node")
-	f.String(&c.DataDir, "data-dir", DefaultDataDir, "`Folder` for everything the node keeps: its private Redis above all. One node a folder.")
-	f.Duration(&c.StopTimeout, "stop-timeout", DefaultStopTimeout, time.Second, 5*time.Minute, "Time to finish queued shares, blocks on their way and the last flush after SIGTERM. Raise it only if the service manager waits longer.")
+	f.String(&c.DataDir, "data-dir", DefaultDataDir, "`Folder` for everything the node keeps: its private Redis, and found blocks until they are in the books. Let it outlive the process. One node a folder.")
+	f.Duration(&c.StopTimeout, "stop-timeout", DefaultStopTimeout, time.Second, 5*time.Minute, "Time to finish queued shares, blocks on their way and the last flush after SIGTERM. What a stage does not need goes to the next; the process is gone 2 s later. Raise it only if the service manager waits longer.")
 	f.Text(&c.LogLevel, "log-level", []string{"debug", "info", "warn", "error"}, "Least level that is logged, to standard error.")
 	f.Enum(&c.LogFormat, "log-format", "text", []string{"text", "json"}, "Form of a log line; json for log collectors.")
 	f.Size(&c.Log.Buffer, "log-buffer", sink.DefaultBuffer, 4<<10, 1<<30, "`Bytes` of log lines that may wait for whoever reads standard error. Lines beyond are dropped and counted (assay_log_lines_dropped_total): the node never waits for its log. Raise it for a collector that pauses for long.")

@@ -9,7 +9,9 @@
 // was promised is kept:
 //
 //	stop accepting ─▶ answer what is queued ─▶ blocks on their way
-//	─▶ flush the ledger ─▶ close sockets ─▶ free C memory ─▶ Redis last
+//	─▶ flush the ledger ─▶ close sockets, free C memory, Redis last
+//
+// All of it has one deadline (stop.go). What hangs is left behind, by name.
 //
 // There is no logic here beyond that order and the small adapters between the
 // interfaces of packages that must not know each other.
