@@ -28,8 +28,9 @@ const (
 const (
 	// tailTime is for what comes after the books: sockets, admin port, C memory and
 	// Redis. With the usual --stop-timeout all is over before the ten seconds that
-	// a container manager waits; a quarter second of the two is the exit's own.
-	tailTime = 1750 * time.Millisecond
+	// a container manager waits: of the two left, half a second is for the last log
+	// lines and a quarter the exit's own.
+	tailTime = 1250 * time.Millisecond
 	// overrun is what a stage may take beyond its time before it is left behind:
 	// each ends by itself at its deadline, but for a batch of hashes under way.
 	overrun = 750 * time.Millisecond
