@@ -36,7 +36,8 @@ type Client struct {
 	urgent    cause          // a template is wanted whatever the clocks say; causeNone = it is not
 	refused   *work          // of a block on current's parent that was refused; nil = none was
 	refusedBy map[*node]bool // who has offered that work again since
-	refusals  uint64         // blocks refused so, to see that one came meanwhile
+	refusedID [32]byte       // of the last block that was
+	refusals  uint64         // how many, to see that one came meanwhile
 	lost      bool           // current is that work, and nothing has replaced it yet
 	postponed time.Time      // when accept could last not judge a template; zero = it could since
 	closed    bool

@@ -63,7 +63,8 @@ type Config struct {
 	// AlternativeWait is how long Submit waits for the other daemons when the first one has the
 	// block beside its main chain only. DefaultAlternativeWait.
 	AlternativeWait time.Duration
-	// TxRefresh is the shortest time between two templates of one parent. DefaultTxRefresh.
+	// TxRefresh is the shortest time between two templates of one parent, unless the last one can be no
+	// block any more. DefaultTxRefresh.
 	TxRefresh time.Duration
 	// MaxAge of a template before it is fetched anew so that the block's timestamp stays true.
 	// DefaultMaxAge.

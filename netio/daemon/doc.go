@@ -16,11 +16,19 @@
 // but that lacks the last two and would need a second call. get_block_template takes 0.24 ms there
 // only while its cache holds: each change of a full pool makes the daemon build a new one, and the
 // answer grows with it. It is asked for only when the tip differs from the template's parent, when
-// the pool changed and TxRefresh has passed, or when the template reached MaxAge.
+// the pool changed and TxRefresh has passed, when the pool shrank, when the template reached MaxAge,
+// and at once when a daemon took or refused a block of ours.
+//
+// What a template is good for. A new one replaces the last if it pays more, or if the last has a
+// transaction that it lacks: the daemon has dropped that one, and a block with it would be refused.
+// Otherwise the last one is confirmed (work.go), and how old it is is for the receiver to know. When
+// the daemon that gave a template, or all, refuse a block of it, it is replaced by whatever comes, but
+// by the same work only if no other daemon has another.
 //
 // Who is used. Daemons are preferred in the order they were given. One is usable when it answers,
-// is synchronised, has not just given a template that was refused, and is not behind the height
-// that at least half of the usable daemons reached. A better placed daemon is returned to only
+// is synchronised, is on the coin's network, has not just given a template that was refused, and is
+// not behind the height that at least half of the usable daemons reached. A height above the others'
+// counts only with the proof of lead.go. A better placed daemon is returned to only
 // after RecoverAfter good polls in a row.
 //
 // ZMQ. The subscriber speaks ZMTP itself (zmtp.go): github.com/go-zeromq/zmq4 allocates whatever

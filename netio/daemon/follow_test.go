@@ -162,7 +162,6 @@ func TestOneLiarIsOutvoted(t *testing.T) {
 func TestRefusedTemplateFailsOver(t *testing.T) {
 	a := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
 	b := daemontest.NewFake(t, daemontest.FakeOptions{Height: 300})
-	b.Join(a)
 	reg := prometheus.NewRegistry()
 	cfg := fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))
 	cfg.Registerer = reg
@@ -181,7 +180,8 @@ func TestRefusedTemplateFailsOver(t *testing.T) {
 	f.mu.Lock()
 	f.deny = nil
 	f.mu.Unlock()
-	a.SetHeight(400)
+	a.Join(b)
+	a.Extend(1)
 	f.wait("template of the mended first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) })
 }
 
@@ -220,7 +220,8 @@ func TestStuckDaemonIsLeft(t *testing.T) {
 	cfg := fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))
 	cfg.StuckAfter = 100 * time.Millisecond
 	f := follow(t, cfg, nil)
-	f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) })
+	f.waitHeight(300) // of either, they are the same
+	eventually(t, "the first is in use", func() bool { return f.Status()[0].Active })
 	b.Extend(1)
 	f.waitHeight(301)
 	if s := f.Status()[0]; s.Healthy || !strings.Contains(s.Reason, "stuck at height 300") {

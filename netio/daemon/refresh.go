@@ -102,11 +102,15 @@ func (c *Client) blockTaken(n *node) {
 
 // blockRefused is told that a block was refused by the daemon that gave the template it is of, or by
 // all. Unless the chain has moved on, that template is no good, and is not taken again while any
-// daemon has another one.
-func (c *Client) blockRefused(block []byte) {
+// daemon has another one. A block is told of once.
+func (c *Client) blockRefused(id [32]byte, block []byte) {
 	w := readWork(&c.cfg, block)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if id != ([32]byte{}) && id == c.refusedID {
+		return
+	}
+	c.refusedID = id
 	if cur := c.current; w == nil || cur == nil || cur.work == nil || cur.work.prev != w.prev {
 		return // there is work on another parent
 	}

@@ -115,7 +115,7 @@ func (c *Client) Submit(ctx context.Context, id [32]byte, block []byte) Outcome 
 	s.wait(ctx)
 	o := conclude(s.results)
 	if o.Rejected {
-		c.blockRefused(block)
+		c.blockRefused(id, block)
 	}
 	return o
 }
@@ -274,7 +274,7 @@ func (c *Client) send(ctx context.Context, n *node, id [32]byte, block []byte) R
 			n.metrics.rejected.Inc()
 			c.cfg.Log.Warn("block rejected", "pool", c.cfg.Pool, "daemon", n.name, "detail", r.Detail)
 			if c.gave(n) {
-				c.blockRefused(block) // the others need not be waited for
+				c.blockRefused(id, block) // the others need not be waited for
 			}
 			return r
 		}

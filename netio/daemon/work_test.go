@@ -91,6 +91,13 @@ func TestRefusedBlock(t *testing.T) {
 		cfg.TxRefresh, cfg.MaxAge = time.Hour, time.Hour
 		return cfg
 	}
+	// firstOf gives the first daemon's template, the second joining after it.
+	firstOf := func(f *follower, a, b *daemontest.Fake) *daemon.Template {
+		tpl := f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) })
+		b.SetSynced(true)
+		eventually(t, "the second is well", func() bool { return f.Status()[1].Healthy })
+		return tpl
+	}
 	t.Run("the only daemon", func(t *testing.T) {
 		fake := daemontest.NewFake(t, daemontest.FakeOptions{Txs: 2})
 		fake.CheckBlock(no)
@@ -127,9 +134,9 @@ func TestRefusedBlock(t *testing.T) {
 		b.CheckBlock(no)
 		cfg := still(fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b)))
 		cfg.RefuseBackoff, cfg.RefuseBackoffMax = time.Hour, time.Hour
+		b.SetSynced(false)
 		f := follow(t, cfg, nil)
-		tpl := f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) })
-		eventually(t, "the second is well", func() bool { return f.Status()[1].Healthy })
+		tpl := firstOf(f, a, b)
 		id, block := solved(t, tpl, 1)
 		if o := f.Submit(submitCx(t), id, block); !o.Rejected {
 			t.Fatalf("outcome %+v", o)
@@ -144,8 +151,11 @@ func TestRefusedBlock(t *testing.T) {
 		b := daemontest.NewFake(t, daemontest.FakeOptions{Txs: 2})
 		b.Join(a)
 		a.CheckBlock(no)
-		f := follow(t, still(fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))), nil)
-		tpl := f.wait("template of the first", func(t *daemon.Template) bool { return t.Daemon == host(a.URL) })
+		cfg := still(fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b)))
+		cfg.RPCTimeout = time.Second // the one that hangs is asked for another template first
+		b.SetSynced(false)
+		f := follow(t, cfg, nil)
+		tpl := firstOf(f, a, b)
 		b.Hold()
 		n := f.count()
 		id, block := solved(t, tpl, 1)
@@ -212,7 +222,9 @@ func TestOwnBlockTakenByAnotherFirst(t *testing.T) {
 	a := daemontest.NewFake(t, daemontest.FakeOptions{})
 	b := daemontest.NewFake(t, daemontest.FakeOptions{})
 	b.Join(a)
-	follow(t, fastConfig(b.Wallet, fakeEndpoint(b)), nil).waitHeight(100) // now it knows the template
+	for _, fake := range []*daemontest.Fake{a, b} { // a fake takes blocks of templates it has given
+		follow(t, fastConfig(fake.Wallet, fakeEndpoint(fake)), nil).waitHeight(100)
+	}
 	taken := make(chan struct{})
 	a.CheckBlock(func(daemontest.Candidate) error { <-taken; return nil })
 	cfg := fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))
