@@ -1,17 +1,13 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,101 +26,6 @@ const (
 	// event loop room on two cores, so that it is the queue that is measured.
 	forgingRate = 10
 )
-
-// forgers are sessions of one host that send well-formed shares with invented
-// results, and come again as soon as they are closed.
-type forgers struct {
-	addr     string
-	claims   bool // every second share claims to be a block
-	sent     atomic.Int64
-	sessions atomic.Int64
-	wg       sync.WaitGroup
-	cancel   context.CancelFunc
-}
-
-func forge(addr string, claims bool) *forgers {
-	ctx, cancel := context.WithCancel(context.Background())
-	f := &forgers{addr: addr, claims: claims, cancel: cancel}
-	for range forgingSessions {
-		f.wg.Go(func() {
-			for ctx.Err() == nil {
-				if f.session(ctx) != nil {
-					// Refused by the kernel, say: as fast a script as any.
-					select {
-					case <-ctx.Done():
-					case <-time.After(10 * time.Millisecond):
-					}
-				}
-			}
-		})
-	}
-	return f
-}
-
-func (f *forgers) stop() { f.cancel(); f.wg.Wait() }
-
-// session logs in and forges until it is closed.
-func (f *forgers) session(ctx context.Context) error {
-	dialer := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(forgingHost)}}
-	conn, err := dialer.DialContext(ctx, "tcp", f.addr)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	in := bufio.NewReader(conn)
-	if _, err := fmt.Fprintf(conn, `{"id":1,"method":"login","params":{"login":%q,"pass":"x"}}`+"\n", walletB); err != nil {
-		return err
-	}
-	line, err := in.ReadBytes('\n')
-	if err != nil {
-		return err
-	}
-	var answer struct {
-		Result struct {
-			ID  string
-			Job struct {
-				ID string `json:"job_id"`
-			}
-		}
-	}
-	if err := json.Unmarshal(line, &answer); err != nil || answer.Result.ID == "" {
-		return fmt.Errorf("login: %s %w", line, err)
-	}
-	f.sessions.Add(1)
-	closed := make(chan struct{})
-	go func() { // ends with the connection
-		defer close(closed)
-		for {
-			if _, err := in.ReadSlice('\n'); err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-				return
-			}
-		}
-	}()
-	defer func() { conn.Close(); <-closed }()
-	tick := time.NewTicker(time.Second / forgingRate)
-	defer tick.Stop()
-	for nonce := uint32(0); ; nonce++ {
-		var result [32]byte
-		for i := range result {
-			result[i] = byte(rand.Uint32())
-		}
-		if f.claims && nonce%2 == 0 {
-			clear(result[8:])
-		}
-		if _, err := fmt.Fprintf(conn, `{"id":2,"method":"submit","params":{"id":%q,"job_id":%q,"nonce":"%08x","result":"%x"}}`+"\n",
-			answer.Result.ID, answer.Result.Job.ID, nonce, result); err != nil {
-			return nil
-		}
-		f.sent.Add(1)
-		select {
-		case <-tick.C:
-		case <-closed:
-			return nil
-		}
-	}
-}
 
 // ready is an honest session with shares it has found in advance, so that the
 // miners' hashing takes nothing from the node while it is measured.
@@ -301,10 +202,10 @@ func (n *node) underAttack(claims bool, measure func() answers) answers {
 	t := n.t
 	t.Helper()
 	before := n.metrics()
-	f := forge(n.ports[0], claims)
+	f := forgery{sessions: forgingSessions, host: forgingHost, every: time.Second / forgingRate, claims: claims}.begin(n.t, n.ports[0])
 	n.wait("the forgers to be at work", func() error {
-		if f.sessions.Load() < forgingSessions {
-			return fmt.Errorf("%d sessions", f.sessions.Load())
+		if f.begun.Load() < forgingSessions {
+			return fmt.Errorf("%d sessions", f.begun.Load())
 		}
 		return nil
 	})
@@ -328,7 +229,7 @@ func (n *node) underAttack(claims bool, measure func() answers) answers {
 		return after.Sum(metric, label, value) - before.Sum(metric, label, value)
 	}
 	t.Logf("claims %v: a newcomer's first share %v (%v); %d forged shares in %d sessions, %.0f hashed, %.0f sessions closed for them",
-		claims, first.Round(time.Millisecond), firstErr, f.sent.Load(), f.sessions.Load(),
+		claims, first.Round(time.Millisecond), firstErr, f.sent.Load(), f.begun.Load(),
 		counted("assay_shares_total", "verdict", "bad_hash"), counted("assay_connections_closed_total", "reason", "wrong_hashes"))
 	return under
 }
