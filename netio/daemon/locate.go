@@ -13,6 +13,8 @@ type Location struct {
 	Missing bool
 	// Beside: a daemon that does not have it on its main chain has it beside it.
 	Beside bool
+	// Silent: a daemon gave no answer. It may be the one that has the block.
+	Silent bool
 	// Tip is the height of the block to be found, of the longest main chain without
 	// the block; 0 unless Missing.
 	Tip    uint64
@@ -40,6 +42,7 @@ func (c *Client) Locate(ctx context.Context, id [32]byte) Location {
 		}
 		all.Missing = all.Missing || one.Missing
 		all.Beside = all.Beside || one.Beside
+		all.Silent = all.Silent || one.Silent
 		all.Tip = max(all.Tip, one.Tip)
 		if all.Detail != "" {
 			all.Detail += "; "
@@ -56,7 +59,7 @@ func (c *Client) look(ctx context.Context, n *node, id [32]byte) Location {
 	case err == nil && !h.Orphan:
 		return Location{Daemon: n.name}
 	case err != nil && !unknownBlock(err):
-		return Location{Detail: err.Error()}
+		return Location{Silent: true, Detail: err.Error()}
 	}
 	l := Location{Missing: true, Beside: err == nil, Detail: n.name + " does not know it"}
 	if l.Beside {
@@ -66,7 +69,7 @@ func (c *Client) look(ctx context.Context, n *node, id [32]byte) Location {
 	// is still synchronising does not have the block either.
 	info, err := n.caller.info(ctx, c.cfg.RPCTimeout)
 	if err != nil {
-		return Location{Detail: fmt.Sprintf("%s, but not how far its chain goes: %v", l.Detail, err)}
+		return Location{Silent: true, Detail: fmt.Sprintf("%s, but not how far its chain goes: %v", l.Detail, err)}
 	}
 	l.Tip = info.height
 	return l

@@ -36,6 +36,7 @@ func TestLocate(t *testing.T) {
 		"busy, absent but unsynced": {[2]string{busy, absent}, true, -1, false, false, 0},
 		"busy twice":                {[2]string{busy, busy}, false, -1, false, false, 0},
 	} {
+		silent := strings.Contains(name, "busy") && c.from < 0
 		t.Run(name, func(t *testing.T) {
 			var fakes [2]*daemontest.Fake
 			var eps []daemon.Endpoint
@@ -55,7 +56,7 @@ func TestLocate(t *testing.T) {
 			if c.from >= 0 {
 				want = host(fakes[c.from].URL)
 			}
-			if at.Daemon != want || at.Missing != c.missing || at.Beside != c.beside || at.Tip != c.tip || (at.Detail == "") != (want != "") {
+			if at.Daemon != want || at.Missing != c.missing || at.Beside != c.beside || at.Silent != silent || at.Tip != c.tip || (at.Detail == "") != (want != "") {
 				t.Errorf("located %+v", at)
 			}
 		})

@@ -19,6 +19,7 @@ type find struct {
 	of      *job.Template // nil of an earlier start's block
 	logged  bool          // its bytes are in the log
 	kept    bool          // its record is on disk
+	beside  bool          // a rival came first, which is logged and counted
 	settler Settler
 }
 
@@ -153,6 +154,8 @@ func (p *Pool) place(f *find) {
 	switch {
 	case err == nil:
 		p.won(f, daemon)
+	case errors.Is(err, ErrBeside):
+		p.beside(f, err)
 	case unknown(err):
 		p.watch(f, err)
 	default:
@@ -181,9 +184,11 @@ func (p *Pool) lost(f *find, err error) {
 	if errors.Is(err, ErrRefused) {
 		p.drop(f)
 	}
-	p.metrics.lost.Inc()
-	p.complain("block not accepted", f, err)
-	f.settler.Rejected(err.Error())
+	if !f.beside {
+		p.metrics.lost.Inc()
+		p.complain("block not accepted", f, err)
+		f.settler.Rejected(err.Error())
+	}
 	if p.cfg.Keeper != nil {
 		p.cfg.Keeper.Drop(f.ID)
 	}
@@ -193,9 +198,12 @@ func (p *Pool) lost(f *find, err error) {
 // stays on disk, where the next start finds it.
 func (p *Pool) leave(f *find, err error) {
 	defer p.inflight.Done()
+	f.settler.LeaveOpen()
+	if f.beside {
+		return // its round has gone on, which is what holds as things are
+	}
 	p.metrics.left.Inc()
 	p.complain("block left unsettled", f, err)
-	f.settler.LeaveOpen()
 	p.unsettled.add(f)
 }
 

@@ -17,6 +17,10 @@ import (
 // book it as rejected at once could leave a paid block without a record.
 var ErrUnknownFate = errors.New("no daemon gave a definite answer")
 
+// ErrBeside is wrapped by [Blocks.Submit]'s error when daemons have the block,
+// but beside their main chains, because a rival came first.
+var ErrBeside = errors.New("beside the main chain")
+
 // unknown tells a submission that was cut off or not answered from a refusal.
 func unknown(err error) bool {
 	return errors.Is(err, ErrUnknownFate) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
@@ -27,6 +31,7 @@ type Location struct {
 	Daemon  string // that has it on its main chain; "" = none is known to
 	Missing bool   // a daemon's main chain does not have it, and none is known to
 	Beside  bool   // a daemon has it beside its main chain
+	Silent  bool   // a daemon gave no answer; it may be the one that has it
 	// Tip is the height of the block to be found, of the longest chain without it.
 	Tip    uint64
 	Detail string // for a human
@@ -72,6 +77,23 @@ func (p *Pool) watch(f *find, cause error) {
 	}
 	p.complain("nobody answered for a block, the chain is asked for it", f, cause)
 	p.start(f, cause, fateFirst)
+}
+
+// beside tells the ledger that the round goes on, and watches whether the chain
+// turns to the block after all, as it does when the next block is built on it:
+// the block then closes the round that is open.
+func (p *Pool) beside(f *find, cause error) {
+	f.beside = true
+	p.metrics.lost.Inc()
+	p.complain("block beside the main chain, its round goes on; it closes one if the chain turns to it", f, cause)
+	f.settler.Rejected(cause.Error())
+	f.settler = p.cfg.Ledger.Reopen(f.Block)
+	select {
+	case p.watched <- struct{}{}:
+		p.start(f, cause, fateFirst)
+	default:
+		p.leave(f, fmt.Errorf("%w; too many such blocks", cause))
+	}
 }
 
 // start follows a block that has a token of watched.
@@ -141,7 +163,9 @@ func (p *Pool) follow(f *find, cause error, first time.Duration) {
 			case err == nil:
 				p.won(f, daemon)
 				return
-			case !unknown(err):
+			case !unknown(err) && !errors.Is(err, ErrBeside) && !at.Silent:
+				// What one daemon refuses another may have taken; all have
+				// answered that they do not have it.
 				p.lost(f, err)
 				return
 			}

@@ -72,14 +72,60 @@ var (
 	missing = pool.Location{Missing: true, Tip: height, Detail: "unknown"}
 	late    = pool.Location{Missing: true, Tip: height + 30, Detail: "unknown"} // too late to win, too early to give up
 	beside  = pool.Location{Missing: true, Beside: true, Tip: height + 1, Detail: "a rival"}
+	unheard = pool.Location{Missing: true, Silent: true, Tip: height, Detail: "one is away"}
 	buried  = pool.Location{Missing: true, Tip: height + 61, Detail: "unknown"}
 )
+
+// TestBesideTheChain: a block that lost against a rival lets its round go on at
+// once, and closes one if the chain turns to it. A stop meanwhile is no failure,
+// and leaves its record to the next start.
+func TestBesideTheChain(t *testing.T) {
+	const lost = "rejected: beside the main chain: a rival came first"
+	for name, tt := range map[string]struct {
+		place  pool.Location
+		then   string // "" = closed meanwhile
+		onDisk int
+	}{
+		"the chain turns to it": {onChain, "accepted by chain", 1},
+		"it stays beside":       {beside, "", 1},
+		"buried":                {buried, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.block = true
+			chain := &script{submits: []error{fmt.Errorf("%w: a rival came first", pool.ErrBeside)}, places: []pool.Location{tt.place}, asked: make(chan [32]byte, 16)}
+			p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: chain, Keeper: w, Verifier: verifier{w}, Addresses: 16})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Submit(&verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w})
+			if got := next(t, w.settled); got != lost {
+				t.Errorf("settled %q", got)
+			}
+			if tt.then != "" {
+				if got := next(t, w.settled); got != tt.then {
+					t.Errorf("settled %q, want %q", got, tt.then)
+				}
+			}
+			<-chain.asked
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			if err := p.Close(ctx); err != nil {
+				t.Errorf("close: %v", err)
+			}
+			if got := w.disk(); got != tt.onDisk {
+				t.Errorf("%d on disk, want %d", got, tt.onDisk)
+			}
+		})
+	}
+}
 
 // TestUnknownFate: a block nobody gave a definite answer for is settled by what
 // the chain says, and by nothing else; what is on disk of it stays until then.
 func TestUnknownFate(t *testing.T) {
 	unanswered := fmt.Errorf("%w: timeout", pool.ErrUnknownFate)
 	refused := errors.New("not enough work")
+	rival := fmt.Errorf("%w: a rival came first", pool.ErrBeside)
 	const cause = "rejected: no daemon gave a definite answer: timeout"
 	tests := []struct {
 		name    string
@@ -95,6 +141,8 @@ func TestUnknownFate(t *testing.T) {
 		{"the chain goes on without it", []error{unanswered}, []pool.Location{silent, late, buried}, false, cause + ", and the chain went on to height 3196706 without it: unknown", 1},
 		{"offered again and taken", []error{unanswered, nil}, []pool.Location{missing}, false, "accepted by submit", 2},
 		{"offered again and refused", []error{unanswered, refused}, []pool.Location{missing}, false, "rejected: not enough work", 2},
+		{"refused by one while another is away", []error{unanswered, refused}, []pool.Location{unheard, onChain}, false, "accepted by chain", 2},
+		{"beside the chain when offered again", []error{unanswered, rival}, []pool.Location{missing, onChain}, false, "accepted by chain", 2},
 		{"not offered to a daemon that lags", []error{unanswered, refused}, []pool.Location{behind, onChain}, false, "accepted by chain", 1},
 		{"closed, on the chain", []error{unanswered}, []pool.Location{silent, onChain}, true, "accepted by chain", 1},
 		{"closed, nobody knows", []error{unanswered}, []pool.Location{silent}, true, "left open", 1},

@@ -69,8 +69,8 @@ type chain struct{ *daemon.Client }
 
 // Submit gives the daemon that has the block on its main chain. A block that
 // every daemon has beside its main chain only (they kept it because a rival
-// came first) is taken, but pays nothing unless the chain turns to it: it closes
-// no round, so that a round is never paid by a rival's block. The log has its id.
+// came first) is taken, but pays nothing unless the chain turns to it: until then
+// it closes no round, so that a round is never paid by a rival's block.
 func (c chain) Submit(ctx context.Context, id [32]byte, block []byte) (string, error) {
 	outcome := c.Client.Submit(ctx, id, block)
 	switch {
@@ -90,7 +90,7 @@ func (c chain) Locate(ctx context.Context, id [32]byte) pool.Location {
 }
 
 func beside(daemon string) error {
-	return fmt.Errorf("%s has another block of that height on its main chain", daemon)
+	return fmt.Errorf("%w: %s has another block of that height on its main chain", pool.ErrBeside, daemon)
 }
 
 func (c chain) BlockID(ctx context.Context, height uint64) ([32]byte, error) {
