@@ -58,6 +58,10 @@ func (f *flusher) resync(ctx context.Context, mark uint64) bool {
 		f.trouble(err)
 		return false
 	}
+	if err := claim(ctx, &f.l.cfg, f.l.keys); err != nil {
+		f.trouble(err) // nothing is written into the books of another pool
+		return false
+	}
 	oldest := f.nextSeq
 	if len(f.items) > 0 {
 		oldest = f.items[0].seq
