@@ -114,7 +114,7 @@ func StartManaged(ctx context.Context, cfg ManagedConfig) (*Managed, error) {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
 	var err error
-	if m.lock, err = lockDir(dir); err != nil {
+	if m.lock, err = LockDir(dir); err != nil {
 		return nil, err
 	}
 	if err := m.prepare(ctx); err != nil {

@@ -76,9 +76,9 @@ func findServer(binary string) (string, error) {
 	return "", fmt.Errorf("redis-server is not installed: install it (apt-get install redis-server), name its path by --redis-server, or use a Redis of your own by --redis URL: %w", err)
 }
 
-// lockDir keeps a second node out of the folder for as long as the file is
-// open. Go opens files close-on-exec, so the server does not inherit the lock.
-func lockDir(dir string) (*os.File, error) {
+// LockDir keeps a second node out of --data-dir, or a folder in it, for as long
+// as the file is open. Go opens files close-on-exec, so the server does not inherit the lock.
+func LockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)

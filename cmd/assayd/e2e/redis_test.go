@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,4 +90,20 @@ func TestPoolOfAnother(t *testing.T) {
 		return nil
 	})
 	n.stop()
+}
+
+// TestOneNodeAFolder: a second node with the same --data-dir is refused also when
+// both use a Redis of their own, for the folder has the first one's open blocks.
+// When the first is gone the folder is free.
+func TestOneNodeAFolder(t *testing.T) {
+	fake := newFake(t, noBlocks)
+	redis := redistest.Start(t)
+	flags := []string{"--redis", redis.URL(), "--daemon", fake.URL, "--listen", "127.0.0.1:0,diff=2"}
+	first := startNode(t, flags...)
+	code, _, refused := runOnce(t, nil, append(base(first.dir), flags...)...)
+	if code != 1 || !strings.Contains(refused, "--data-dir: "+first.dir+" is in use by another node") {
+		t.Errorf("exit %d, %s", code, refused)
+	}
+	first.stop()
+	launchNode(t, first.dir, flags...).stop()
 }

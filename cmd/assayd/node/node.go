@@ -31,6 +31,7 @@ type Node struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 
+	folder      *os.File // --data-dir's lock, held while it is open
 	cpu         *cpu.Info
 	cryptonight *cryptonight.Engine
 	expected    []algo.ID // CryptoNight algorithms the pools use today
@@ -104,6 +105,11 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 	}()
 	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 		return nil, fmt.Errorf("--data-dir %s: %w", cfg.DataDir, err)
+	}
+	// With --redis, too: a second node would take this one's open blocks for
+	// those that an earlier start has left.
+	if n.folder, err = store.LockDir(cfg.DataDir); err != nil {
+		return nil, err
 	}
 	if n.cpu, err = cpu.Detect(cfg.CPUDisable); err != nil {
 		return nil, fmt.Errorf("--cpu-disable: %w", err)

@@ -174,6 +174,9 @@ func (s *stop) tail() {
 		return nil
 	})
 	wait.Wait()
+	if s.folder != nil {
+		s.folder.Close() // only now: what is in the folder was ours until here
+	}
 }
 
 // closeEpochs frees RandomX's memory. A cache that is being filled cannot be
