@@ -161,7 +161,7 @@ func parseURL(raw string) (rueidis.ClientOption, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		// url.Error repeats the text, which may hold a password.
-		return rueidis.ClientOption{}, errors.New("--redis: not a URL (redis://host:port, rediss://host:port or unix:///path)")
+		return rueidis.ClientOption{}, errors.New("--redis: not a URL (redis://host:port, rediss://host:port or unix:///path); a password with / ? # or @ is given by --redis-password-file")
 	}
 	switch u.Scheme {
 	case "redis", "rediss":
