@@ -171,6 +171,7 @@ func TestOperatorErrors(t *testing.T) {
 		{"ages crossed", []string{"--wallet", wallet, "--template-max-age", "30s"}, []string{"--template-max-age", "--template-renew"}},
 		{"password without redis", []string{"--wallet", wallet, "--redis-password-file", secret(t, "geheim")}, []string{"--redis is empty"}},
 		{"sentinel without redis", []string{"--wallet", wallet, "--redis-sentinel-master", "m"}, []string{"--redis names no sentinels"}},
+		{"an algorithm that is not linked", []string{"--wallet", wallet, "--algo", "rx/2"}, []string{"--algo rx/2: rx/2 needs RandomX v2"}},
 		{"unreadable redis", []string{"--wallet", wallet, "--redis", "redis://u:geheim@h:port"}, []string{"--redis: not a URL"}},
 		{"unreadable second redis", []string{"--wallet", wallet, "--redis", "redis://h,h2:geheim@x:1"}, []string{"--redis"}},
 		{"redis of another kind", []string{"--wallet", wallet, "--redis", "http://u:geheim@h"}, []string{"--redis", "rediss or unix"}},

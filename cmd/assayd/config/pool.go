@@ -6,6 +6,7 @@ import (
 
 	"github.com/assay-pool/assay/cmd/internal/options"
 	"github.com/assay-pool/assay/native/algo"
+	"github.com/assay-pool/assay/native/randomx"
 	"github.com/assay-pool/assay/netio/daemon"
 	"github.com/assay-pool/assay/netio/server"
 	"github.com/assay-pool/assay/validator/coin"
@@ -46,7 +47,7 @@ func registerPool(f *options.Flags, p *poolFlags) {
 	f.Duration(&d.HealthInterval, "daemon-health", daemon.DefaultHealthInterval, 100*time.Millisecond, 10*time.Minute, "Time between polls of the other daemons.")
 	f.Duration(&d.RPCTimeout, "daemon-timeout", daemon.DefaultRPCTimeout, 100*time.Millisecond, time.Minute, "Limit of one call to a daemon. Raise it for a daemon on a slow disk.")
 	f.Duration(&c.SubmitTimeout, "submit-timeout", pool.DefaultSubmitTimeout, time.Second, 10*time.Minute, "How long a found block is offered again to daemons that cannot be reached.")
-	f.Duration(&d.TxRefresh, "template-refresh", daemon.DefaultTxRefresh, time.Second, 10*time.Minute, "Least time between two templates on the same block, taken for the fees of new transactions. Each makes every miner start a new job.")
+	f.Duration(&d.TxRefresh, "template-refresh", daemon.DefaultTxRefresh, time.Second, 10*time.Minute, "Least time between two templates on the same block, taken for the fees of new transactions; one whose transactions have left the daemon's pool is replaced sooner. Each makes every miner start a new job.")
 	f.Duration(&d.MaxAge, "template-renew", daemon.DefaultMaxAge, 5*time.Second, time.Hour, "A template is fetched anew at this age even when nothing has changed, so that its time stays true.")
 
 	f.Group("Jobs")
@@ -131,6 +132,12 @@ func (p *poolFlags) profile() (*coin.Profile, error) {
 		id, err := algo.Parse(p.algo)
 		if err != nil {
 			return nil, fmt.Errorf("--algo: %w", err)
+		}
+		// CryptoNight is ours, every variant; RandomX is what the library has.
+		if id.Family() == algo.RandomX {
+			if err := randomx.Supports(id); err != nil {
+				return nil, fmt.Errorf("--algo %s: %w", p.algo, err)
+			}
 		}
 		profile = profile.WithAlgo(id)
 	}
