@@ -3,6 +3,7 @@ package server
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLinesWithMarksAndBlanks: a byte order mark, blank lines and blanks around
@@ -78,4 +79,25 @@ func TestRigsOfEveryScript(t *testing.T) {
 		r.ledger.mu.Unlock()
 	}
 	r.balanced()
+}
+
+// TestBlankFlood: blank lines and marks from somebody who has not said a word
+// cost a loop no more than reading them.
+func TestBlankFlood(t *testing.T) {
+	r := newRig(t, nil)
+	r.offer(false)
+	for name, blank := range map[string]string{"line feeds": "\n", "marks": "\xef\xbb\xbf\n", "spaces": " \n"} {
+		t.Run(name, func(t *testing.T) {
+			c := r.dial()
+			start := time.Now()
+			c.write([]byte(strings.Repeat(blank, 1<<20/len(blank))))
+			c.send(`{"id":1,"method":"login","params":{"login":"%s"}}`, r.recorded.Addresses[0].Address)
+			if a := c.answer(); a.Result == nil {
+				t.Fatalf("login: %s", a.line)
+			}
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("a MiB of blanks took the loop %s", took)
+			}
+		})
+	}
 }

@@ -109,8 +109,14 @@ func (s *session) traffic() {
 	l.out = l.out[:0]
 	for !s.ending() && used < len(buf) {
 		rest := buf[used:]
-		if !s.spoken && s.foreign(rest) {
-			break
+		if !s.spoken {
+			// Blank lines before the first request are taken at once: foreign looks
+			// past all of them, and line by line that is quadratic in a read.
+			first := stratum.TrimLeft(rest)
+			used += len(rest) - len(first)
+			if rest = first; len(rest) == 0 || s.foreign(rest) {
+				break
+			}
 		}
 		end := bytes.IndexByte(rest, '\n')
 		if end > limit || end < 0 && len(rest) > limit {
