@@ -33,6 +33,9 @@ const (
 	// writeTimeout leaves room for profiles of up to two minutes.
 	writeTimeout = 150 * time.Second
 	maxScrapes   = 4 // at once; a scrape walks every collector
+	// maxProfiles at once: each may take two minutes, and all connections busy with
+	// them would keep scrapers and health checks out.
+	maxProfiles = 4
 	// maxConns at once, in descriptors of the process: a few scrapers, a balancer's
 	// health checks and an operator's profiles.
 	maxConns = 32
@@ -150,6 +153,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
+	profile := atMost(maxProfiles)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{
 		// One broken collector must not hide all others.
 		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
@@ -157,20 +161,37 @@ func (s *Server) routes() *http.ServeMux {
 	}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/", profile(pprof.Index))
 	mux.HandleFunc("GET /debug/pprof/cmdline", func(w http.ResponseWriter, _ *http.Request) {
 		// Not pprof's own: a command line may hold passwords.
 		text(w, strings.Join(redact.Args(os.Args), "\x00"))
 	})
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/profile", profile(pprof.Profile))
+	mux.HandleFunc("GET /debug/pprof/symbol", profile(pprof.Symbol))
+	mux.HandleFunc("POST /debug/pprof/symbol", profile(pprof.Symbol))
+	mux.HandleFunc("GET /debug/pprof/trace", profile(pprof.Trace))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, "/metrics       Prometheus metrics\n/healthz       200 while the process serves\n"+
 			"/readyz        200 when miners are welcome, else 503 with reasons\n/debug/pprof/  profiles\n")
 	})
 	return mux
+}
+
+// atMost gives handlers that together answer so many requests at once, and
+// refuse the others.
+func atMost(n int) func(http.HandlerFunc) http.HandlerFunc {
+	places := make(chan struct{}, n)
+	return func(next http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case places <- struct{}{}:
+				defer func() { <-places }()
+				next(w, r)
+			default:
+				http.Error(w, "too many profiles at once", http.StatusServiceUnavailable)
+			}
+		}
+	}
 }
 
 func text(w http.ResponseWriter, s string) {

@@ -99,3 +99,47 @@ func TestIdleCrowd(t *testing.T) {
 		c.Close()
 	}
 }
+
+// TestProfilesLeaveRoom: a crowd of slow profiles does not hold every
+// connection of the port.
+func TestProfilesLeaveRoom(t *testing.T) {
+	const crowd = admin.Descriptors - 2
+	s, err := admin.New(admin.Config{Listen: "127.0.0.1:0", Gatherer: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve() }()
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+	get := func(path string) int {
+		resp, err := client.Get("http://" + s.Addr().String() + path)
+		if err != nil {
+			return 0
+		}
+		defer resp.Body.Close()
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode
+	}
+	codes := make(chan int, crowd)
+	for range crowd {
+		go func() { codes <- get("/debug/pprof/heap?seconds=3") }()
+	}
+	// Those that find no place are told at once.
+	for range crowd / 2 {
+		if code := <-codes; code != http.StatusServiceUnavailable {
+			t.Errorf("a profile beyond the limit: %d", code)
+		}
+	}
+	if code := get("/healthz"); code != http.StatusOK {
+		t.Errorf("beside the profiles: %d", code)
+	}
+	for range crowd - crowd/2 {
+		<-codes
+	}
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
