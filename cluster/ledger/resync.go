@@ -58,7 +58,7 @@ func (f *flusher) resync(ctx context.Context, mark uint64) bool {
 		f.trouble(err)
 		return false
 	}
-	if err := claim(ctx, &f.l.cfg, f.l.keys); err != nil {
+	if err := identify(ctx, &f.l.cfg, f.l.keys); err != nil {
 		f.trouble(err) // nothing is written into the books of another pool
 		return false
 	}
