@@ -126,14 +126,15 @@ const (
 	// A daemon that flaps would make the pool change jobs each time; three seconds of good polls
 	// are more than a flap.
 	DefaultRecoverAfter = 3
-	// Wrong data does not mend within seconds, except at a reorganisation or a restart; five
-	// minutes is how late a mended daemon may be noticed.
-	DefaultRefuseBackoff    = 5 * time.Second
+	// Wrong data mends within seconds only at a reorganisation or a restart, so the first pause is
+	// for those.
+	DefaultRefuseBackoff = 5 * time.Second
+	// Five minutes is how late a mended daemon may be noticed.
 	DefaultRefuseBackoffMax = 5 * time.Minute
-	// One block late is propagation, which takes seconds; two for twenty seconds is a daemon that
-	// has lost its peers.
+	// One block late is propagation; two are a daemon that hears of blocks late or not at all.
 	DefaultLagBlocks = 2
-	DefaultLagGrace  = 20 * time.Second
+	// Propagation takes seconds; what lasts twenty is a daemon that has lost its peers.
+	DefaultLagGrace = 20 * time.Second
 	// A block takes two minutes on average; that others found one and this daemon heard of none for
 	// more than twice that is not propagation any more.
 	DefaultStuckAfter = 5 * time.Minute

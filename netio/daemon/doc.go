@@ -34,10 +34,16 @@
 // ZMQ. The subscriber speaks ZMTP itself (zmtp.go): github.com/go-zeromq/zmq4 allocates whatever
 // length a frame claims, so that a hostile or broken publisher could end the process, and needs
 // its sockets rebuilt after every publisher restart anyway. The tests use zmq4 as the other side.
+// That a subscription stands proves nothing; a block that a poll shows and no notice announces within
+// feedGrace means that it is mute, and it is made anew (feed.go).
+//
+// Whom a certificate must come from is in trust.go: monerod's own default names no host and is signed
+// by itself.
 //
 // Accepted means known. monerod answers submit_block with OK also for a block it puts beside its
 // main chain and even for one whose parent it has never seen, so an OK is checked by asking for
-// the block's header by id. One that is beside the main chain of the daemon that answered first may
+// the block's header by id. While that has no answer, and after a submit_block whose answer was lost,
+// nobody knows, and the outcome says so unless another daemon has the block on its main chain. One that is beside the main chain of the daemon that answered first may
 // be on another's: Submit waits a little for the others before it says so.
 //
 // Who is blamed. A template that accept refuses (daemon.Refused) costs its daemon a while of being
@@ -49,5 +55,6 @@
 //
 // Locks: node.mu guards one daemon's health, Client.mu the current template and the chosen daemon.
 // Neither is ever held during a call to a daemon; where both are needed Client.mu comes first.
-// Client.lingerMu guards the lingering blocks; no other lock is taken under it.
+// Client.lingerMu guards the lingering blocks, reminder.mu when a trouble was told; no other lock is
+// taken under either. Nothing is logged with a lock held.
 package daemon

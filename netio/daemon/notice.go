@@ -13,10 +13,11 @@ const (
 	topicTx    = "json-minimal-txpool_add"
 )
 
-// A lost publisher is tried again after 250 ms, doubling to 10 s: polling goes on meanwhile.
 const (
+	// resubscribeFirst: a publisher that restarts is back within moments, and a try costs nothing.
 	resubscribeFirst = 250 * time.Millisecond
-	resubscribeMax   = 10 * time.Second
+	// resubscribeMax: polls go on while the feed is away, so ten seconds more do not matter.
+	resubscribeMax = 10 * time.Second
 )
 
 // subscribe keeps one daemon's notice feed open. A notice says only "look now": that a block came

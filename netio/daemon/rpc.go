@@ -15,9 +15,23 @@ import (
 	"time"
 )
 
-// Calls to one daemon at a time. A pool makes one poll a second and a few calls per block; more
-// than this means the daemon has stopped answering, and piling up helps nobody.
-const maxCalls = 8
+const (
+	// maxCalls to one daemon at a time. A pool makes one poll a second and a few calls per block; more
+	// than this means the daemon has stopped answering, and piling up helps nobody.
+	maxCalls = 8
+	// keepAlive finds a connection whose other end vanished; quarter of a minute is what a feed that
+	// is silent between blocks costs in packets.
+	keepAlive = 15 * time.Second
+	// idleConn outlives the longest time between two polls, so that a poll needs no new connection;
+	// lanes that a burst of calls opened are closed by it.
+	idleConn = 90 * time.Second
+	// maxHeader bounds the bytes of an answer's header, of which a digest challenge is the longest
+	// line; net/http by itself takes 10 MB.
+	maxHeader = 16 << 10
+	// maxAttempts at one call: a fresh connection gets a digest challenge, and one that the daemon
+	// had closed in between gets another.
+	maxAttempts = 3
+)
 
 // caller makes JSON-RPC calls to one daemon.
 //
@@ -61,12 +75,12 @@ func newCaller(e Endpoint, maxResponse int64) (*caller, error) {
 func (c *caller) newLane() *lane {
 	t := &http.Transport{
 		Proxy:                  nil, // a daemon is never behind the machine's web proxy
-		DialContext:            (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:            (&net.Dialer{KeepAlive: keepAlive}).DialContext,
 		TLSClientConfig:        c.tls,
 		MaxConnsPerHost:        1,
 		MaxIdleConnsPerHost:    1,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: 16 << 10,
+		IdleConnTimeout:        idleConn,
+		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true, // a small compressed answer must not unfold into a large one
 	}
 	return &lane{transport: t, http: &http.Client{
@@ -99,6 +113,15 @@ func (c *caller) call(ctx context.Context, timeout time.Duration, method string,
 		return nil, err
 	}
 	return result, nil
+}
+
+// named puts the daemon and method into a decoder's error.
+func (c *caller) named(method string, err *Error) error {
+	if err == nil {
+		return nil
+	}
+	err.Daemon, err.Method = c.name, method
+	return err
 }
 
 func (c *caller) try(ctx context.Context, method string, params any) (json.RawMessage, *Error) {
@@ -136,7 +159,6 @@ func (c *caller) try(ctx context.Context, method string, params any) (json.RawMe
 // exchange posts body, answering a digest challenge when there is one: a new connection costs one
 // extra round trip, and a connection that the daemon closed between calls one more.
 func (c *caller) exchange(ctx context.Context, l *lane, body []byte) (json.RawMessage, *Error) {
-	const attempts = 3
 	for attempt := 1; ; attempt++ {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.String(), bytes.NewReader(body))
 		if err != nil {
@@ -161,7 +183,7 @@ func (c *caller) exchange(ctx context.Context, l *lane, body []byte) (json.RawMe
 			if !l.digest.challenge(resp.Header.Values("Www-Authenticate")) {
 				return nil, httpFault(KindAuth, resp.StatusCode, "no digest challenge with MD5 and qop=auth offered")
 			}
-			if attempt == attempts {
+			if attempt == maxAttempts {
 				l.digest.reset()
 				return nil, httpFault(KindAuth, resp.StatusCode, "login refused")
 			}
@@ -217,7 +239,7 @@ func (c *caller) transportFault(err error) *Error {
 	return &Error{Kind: KindUnreachable, Err: err}
 }
 
-// codeBusy is monerod's CORE_RPC_ERROR_CODE_CORE_BUSY.
+// codeBusy is monerod's CORE_RPC_ERROR_CODE_CORE_BUSY: it is starting or syncing.
 const codeBusy = -9
 
 // decodeEnvelope takes the JSON-RPC frame off.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"net"
 	"slices"
@@ -20,11 +21,13 @@ const (
 	maxLingers = 64
 )
 
-// An unreachable daemon is tried again after 100 ms, doubling to 2 s: a found block is worth more
-// than the daemon's quiet.
 const (
+	// submitRetryFirst: a block is worth more than the daemon's quiet, and a daemon between two
+	// connections takes the next one at once.
 	submitRetryFirst = 100 * time.Millisecond
-	submitRetryMax   = 2 * time.Second
+	// submitRetryMax: a daemon that has been away for seconds is back after many, and the longest
+	// wait is what its return costs.
+	submitRetryMax = 2 * time.Second
 )
 
 // Answer is what one daemon finally said to a block.
@@ -285,6 +288,21 @@ func (c *Client) send(ctx context.Context, n *node, id [32]byte, block []byte) R
 		case <-time.After(backoff(submitRetryFirst, submitRetryMax, r.Tries-1)):
 		}
 	}
+}
+
+// submit gives nil when the daemon said OK.
+func (c *caller) submit(ctx context.Context, timeout time.Duration, block []byte) error {
+	const method = "submit_block"
+	res, err := c.call(ctx, timeout, method, []string{hex.EncodeToString(block)})
+	if err != nil {
+		return err
+	}
+	var a answerStatus
+	derr := strictUnmarshal(res, &a)
+	if derr == nil {
+		derr = a.check()
+	}
+	return c.named(method, derr)
 }
 
 // mayHaveArrived tells a failed submit_block that the daemon may have acted on from one that it

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"strings"
 	"time"
@@ -34,9 +35,10 @@ const (
 	maxHeight = 1 << 40
 	// minBlob: the header alone has at least 39 bytes and a nonce of four.
 	minBlob = 43
-	// minHashing, maxHashing: CryptoNote's is 75…77 bytes, those of coins with pricing records or
-	// signatures in the header reach 276; 1 KiB leaves room.
+	// minHashing: the same header begins it.
 	minHashing = 43
+	// maxHashing: CryptoNote's is 75…77 bytes, those of coins with pricing records or signatures in
+	// the header reach 276; 1 KiB leaves room.
 	maxHashing = 1024
 	// prevWithin: the parent's id stands in the first bytes of every CryptoNote header (three
 	// varints before it, at most ten bytes each).
@@ -191,4 +193,18 @@ func (t *Template) pays(o *Template) bool {
 func (t *Template) asGood(o *Template) bool {
 	return o != nil && t.Prev == o.Prev && t.Height == o.Height && t.Seed == o.Seed && t.NextSeed == o.NextSeed &&
 		t.Difficulty == o.Difficulty && t.work.covers(o.work) && !t.pays(o)
+}
+
+func (c *caller) template(ctx context.Context, timeout time.Duration, wallet string, reserve int) (*Template, error) {
+	asked := time.Now()
+	res, err := c.call(ctx, timeout, "get_block_template", map[string]any{"wallet_address": wallet, "reserve_size": reserve})
+	if err != nil {
+		return nil, err
+	}
+	t, derr := decodeTemplate(res, reserve)
+	if derr != nil {
+		return nil, c.named("get_block_template", derr)
+	}
+	t.Daemon, t.asked, t.Received = c.name, asked, time.Now()
+	return t, nil
 }

@@ -32,9 +32,10 @@ const (
 	maxFrame = 4 << 20
 	// maxReady bounds the peer's READY command, the only frame that is kept.
 	maxReady = 1024
-	// maxTopic is how much of a message's start is looked at.
+	// maxTopic is how much of a message's start is looked at: more than the longest topic.
 	maxTopic = 64
-	// zmtpHandshake is the time a publisher gets to shake hands.
+	// zmtpHandshake is the time a publisher gets to shake hands. A live one needs milliseconds; a
+	// port that takes the connection and says nothing is found out by it.
 	zmtpHandshake = 10 * time.Second
 )
 
@@ -46,7 +47,7 @@ type zmtpConn struct {
 // dialZMTP connects, shakes hands and subscribes.
 func dialZMTP(ctx context.Context, addr string, topics ...string) (*zmtpConn, error) {
 	// Keep-alive finds a publisher whose machine vanished; an idle feed is normal.
-	conn, err := (&net.Dialer{Timeout: zmtpHandshake, KeepAlive: 15 * time.Second}).DialContext(ctx, "tcp", addr)
+	conn, err := (&net.Dialer{Timeout: zmtpHandshake, KeepAlive: keepAlive}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
