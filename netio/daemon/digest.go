@@ -10,7 +10,7 @@ import (
 
 // digest is the client side of HTTP digest authentication (RFC 7616) as monerod's --rpc-login asks
 // for it: algorithm MD5, qop auth. MD5 is what the daemon offers, no choice of ours; on anything
-// but loopback use https. Owned by its lane.
+// but loopback use https. Owned by its link.
 type digest struct {
 	realm, nonce, opaque string
 	count                uint32 // requests made with this nonce

@@ -23,7 +23,7 @@ const (
 	// is silent between blocks costs in packets.
 	keepAlive = 15 * time.Second
 	// idleConn outlives the longest time between two polls, so that a poll needs no new connection;
-	// lanes that a burst of calls opened are closed by it.
+	// links that a burst of calls opened are closed by it.
 	idleConn = 90 * time.Second
 	// maxHeader bounds the bytes of an answer's header, of which a digest challenge is the longest
 	// line; net/http by itself takes 10 MB.
@@ -35,7 +35,7 @@ const (
 
 // caller makes JSON-RPC calls to one daemon.
 //
-// Each call runs on a lane: an HTTP client with one connection of its own. monerod's digest nonces
+// Each call runs on a link: an HTTP client with one connection of its own. monerod's digest nonces
 // are bound to the connection that got them, so a shared connection pool would answer 401 whenever
 // two calls overlap. Lanes are reused, newest first.
 type caller struct {
@@ -44,11 +44,11 @@ type caller struct {
 	user, pass  string // empty = no login
 	maxResponse int64
 	tls         *tls.Config   // nil unless the URL is https
-	lanes       chan *lane    // idle ones
+	links       chan *link    // idle ones
 	slots       chan struct{} // taken by running calls, maxCalls of them
 }
 
-type lane struct {
+type link struct {
 	http      *http.Client
 	transport *http.Transport
 	digest    digest
@@ -60,7 +60,7 @@ func newCaller(e Endpoint, maxResponse int64) (*caller, error) {
 		return nil, err
 	}
 	c := &caller{url: u, name: u.Host, maxResponse: maxResponse,
-		lanes: make(chan *lane, maxCalls), slots: make(chan struct{}, maxCalls)}
+		links: make(chan *link, maxCalls), slots: make(chan struct{}, maxCalls)}
 	if u.Scheme == "https" {
 		c.tls = e.Trust.config(u.Hostname())
 	}
@@ -72,7 +72,7 @@ func newCaller(e Endpoint, maxResponse int64) (*caller, error) {
 	return c, nil
 }
 
-func (c *caller) newLane() *lane {
+func (c *caller) newLink() *link {
 	t := &http.Transport{
 		Proxy:                  nil, // a daemon is never behind the machine's web proxy
 		DialContext:            (&net.Dialer{KeepAlive: keepAlive}).DialContext,
@@ -83,7 +83,7 @@ func (c *caller) newLane() *lane {
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true, // a small compressed answer must not unfold into a large one
 	}
-	return &lane{transport: t, http: &http.Client{
+	return &link{transport: t, http: &http.Client{
 		Transport: t,
 		// A daemon does not redirect; whoever answers so is not one.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -94,7 +94,7 @@ func (c *caller) newLane() *lane {
 func (c *caller) close() {
 	for {
 		select {
-		case l := <-c.lanes:
+		case l := <-c.links:
 			l.transport.CloseIdleConnections()
 		default:
 			return
@@ -140,16 +140,16 @@ func (c *caller) try(ctx context.Context, method string, params any) (json.RawMe
 	case <-ctx.Done():
 		return nil, fault(KindTimeout, "%d calls already waiting for this daemon", maxCalls)
 	}
-	var l *lane
+	var l *link
 	select {
-	case l = <-c.lanes:
+	case l = <-c.links:
 	default:
-		l = c.newLane()
+		l = c.newLink()
 	}
 	defer func() {
 		select {
-		case c.lanes <- l:
-		default: // cannot be full: as many lanes as slots
+		case c.links <- l:
+		default: // cannot be full: as many links as slots
 			l.transport.CloseIdleConnections()
 		}
 	}()
@@ -158,7 +158,7 @@ func (c *caller) try(ctx context.Context, method string, params any) (json.RawMe
 
 // exchange posts body, answering a digest challenge when there is one: a new connection costs one
 // extra round trip, and a connection that the daemon closed between calls one more.
-func (c *caller) exchange(ctx context.Context, l *lane, body []byte) (json.RawMessage, *Error) {
+func (c *caller) exchange(ctx context.Context, l *link, body []byte) (json.RawMessage, *Error) {
 	for attempt := 1; ; attempt++ {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.String(), bytes.NewReader(body))
 		if err != nil {

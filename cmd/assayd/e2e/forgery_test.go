@@ -26,11 +26,11 @@ type forgery struct {
 // meet the target of any small difficulty, and come again when they are closed.
 type forgers struct {
 	forgery
-	addr     string
-	sent     atomic.Int64
-	begun    atomic.Int64 // sessions
-	wg       sync.WaitGroup
-	cancel   context.CancelFunc
+	addr   string
+	sent   atomic.Int64
+	begun  atomic.Int64 // sessions
+	wg     sync.WaitGroup
+	cancel context.CancelFunc
 }
 
 func (y forgery) begin(t *testing.T, addr string) *forgers {
