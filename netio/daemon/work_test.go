@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -169,6 +170,23 @@ func TestRefusedBlock(t *testing.T) {
 		}
 		b.Release()
 		<-answered
+	})
+	t.Run("its daemon is gone, another refuses", func(t *testing.T) {
+		a := daemontest.NewFake(t, daemontest.FakeOptions{Txs: 2})
+		b := daemontest.NewFake(t, daemontest.FakeOptions{Txs: 2})
+		b.Join(a)
+		b.SetSynced(false)
+		f := follow(t, still(fastConfig(a.Wallet, fakeEndpoint(a), fakeEndpoint(b))), nil)
+		tpl := firstOf(f, a, b)
+		a.Down()
+		eventually(t, "the second is in use", func() bool { return f.Status()[1].Active })
+		id, block := solved(t, tpl, 1)
+		ctx, cancel := context.WithTimeout(submitCx(t), time.Second) // the first is tried until then
+		defer cancel()
+		if o := f.Submit(ctx, id, block); !o.Rejected {
+			t.Fatalf("outcome %+v", o)
+		}
+		f.wait("template of the second", func(t *daemon.Template) bool { return t.Daemon == host(b.URL) })
 	})
 	t.Run("the chain has moved on", func(t *testing.T) {
 		fake := daemontest.NewFake(t, daemontest.FakeOptions{Txs: 2})
