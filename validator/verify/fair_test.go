@@ -163,8 +163,49 @@ func TestForgersDoNotFillCandidates(t *testing.T) {
 		}
 	}
 	expect(t, took(q, fixed(1, 0)), 0)
-	expect(t, took(q, fixed(1, 0)), 4) // the plain shares' turn; 3 stands behind 4 and 5 now
+	expect(t, took(q, fixed(1, 0)), 4) // the crowded claims' turn; 3 stands behind 4 and 5 now
 	expect(t, took(q, fixed(1, 0)), 100)
+}
+
+// TestCrowdedClaimIsNeverLate: with claims of as many hosts as there are places a
+// further host's claim waits longer, but is not given up: it may be a block.
+func TestCrowdedClaimIsNeverLate(t *testing.T) {
+	for _, unproven := range []bool{false, true} {
+		q := newQueue(100, 4, time.Millisecond)
+		tmpl := seeded(1)
+		long := time.Now().Add(-time.Minute)
+		claim := func(addr string, nonce uint32) *Share {
+			s := from(tmpl, addr, "w", nonce)
+			s.Candidate, s.Unproven, s.Received = true, unproven, long
+			return s
+		}
+		for i := range uint32(8) {
+			mustPush(t, q, claim(fmt.Sprintf("10.0.2.%d", i), i))
+		}
+		honest := claim(one, 100)
+		mustPush(t, q, honest)
+		plain := from(tmpl, one, "w", 200)
+		plain.Received = long
+		mustPush(t, q, plain)
+		var served []uint32
+		for len(served) < 9 {
+			batch, late, ok := q.take(nil, nil, fixed(1, 0))
+			if !ok {
+				t.Fatal("the queue is closed")
+			}
+			for _, s := range late {
+				if s != plain {
+					t.Errorf("the claim %d is given up", s.Nonce)
+				}
+			}
+			for _, s := range batch {
+				served = append(served, s.Nonce)
+			}
+		}
+		if !slices.Contains(served, 100) {
+			t.Errorf("served are %v, the honest claim is not", served)
+		}
+	}
 }
 
 // TestUnprovenSessionsWait: however many shares come from sessions that have
@@ -354,7 +395,8 @@ func TestQueueAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for 120 shares", allocs)
 	}
 	for {
-		if shares, _ := q.depth(classShare); shares == 0 {
+		shares, _ := q.depth(classShare)
+		if claims, _ := q.depth(classCrowded); shares+claims == 0 {
 			break
 		}
 		batch, late, _ = q.take(batch[:0], late, rule)
@@ -366,8 +408,8 @@ func TestQueueAllocatesNothing(t *testing.T) {
 	for r := q.spares.ranks; r != nil; r = r.longer {
 		ranks++
 	}
-	if parties > 2*110 || ranks > 2*110 || len(q.spareLanes) > maxSpareLanes {
-		t.Errorf("%d parties, %d ranks and %d lanes are kept of a queue of 110", parties, ranks, len(q.spareLanes))
+	if parties > 2*210 || ranks > 2*210 || len(q.spareLanes) > maxSpareLanes {
+		t.Errorf("%d parties, %d ranks and %d lanes are kept of a queue of 10 candidates, 100 crowded ones and 100 shares", parties, ranks, len(q.spareLanes))
 	}
 }
 

@@ -35,7 +35,7 @@ type queue struct {
 func newQueue(shares, candidates int, deadline time.Duration) *queue {
 	q := &queue{deadline: deadline}
 	q.tiers[classCandidate].limit, q.tiers[classUnprovenCandidate].limit = candidates, candidates
-	q.tiers[classShare].limit, q.tiers[classUnproven].limit = shares, shares
+	q.tiers[classShare].limit, q.tiers[classUnproven].limit, q.tiers[classCrowded].limit = shares, shares, shares
 	q.filled.L = &q.mu
 	return q
 }
@@ -198,7 +198,7 @@ func (q *queue) giveUp() (candidates int) {
 	defer q.mu.Unlock()
 	q.given = true
 	q.filled.Broadcast()
-	return q.tiers[classCandidate].size + q.tiers[classUnprovenCandidate].size
+	return q.tiers[classCandidate].size + q.tiers[classUnprovenCandidate].size + q.tiers[classCrowded].size
 }
 
 // depth is the number of shares waiting in a class, and of hosts they are from

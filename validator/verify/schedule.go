@@ -8,6 +8,7 @@ type class uint8
 const (
 	classCandidate         class = iota // claims to be a block
 	classUnprovenCandidate              // likewise, of a session that has proven nothing
+	classCrowded                        // claims that found no place in their class
 	classShare                          // must be verified before the reply
 	classUnproven                       // likewise, of a session that has proven nothing
 	classes
@@ -30,15 +31,18 @@ type classRule struct {
 }
 
 // classRules are the classes' rules. A claim to be a block is cheap to forge, so
-// candidates have no more than every second batch while plain shares wait; one
-// that finds no place among them is a plain share. A session that has had no
+// candidates have no more than every second batch while plain shares wait. One
+// that finds no place among them, because as many hosts claim blocks as there are
+// places, waits its host's turn in a class of little weight, but is never late:
+// it may be the block that the others only claim to be. A session that has had no
 // share accepted yet may be anybody: such sessions have a fifth of the batches,
 // a third if they claim blocks too, while proven ones wait, whoever and however
 // many they are. That is enough for a first share to be answered soon, and an
 // idle node, or one that has just started, gives them all.
 var classRules = [classes]classRule{
-	classCandidate:         {name: "candidate", weight: 4, below: classShare},
-	classUnprovenCandidate: {name: "unproven_candidate", weight: 1, below: classUnproven},
+	classCandidate:         {name: "candidate", weight: 4, below: classCrowded},
+	classUnprovenCandidate: {name: "unproven_candidate", weight: 1, below: classCrowded},
+	classCrowded:           {name: "crowded_candidate", weight: 1, below: classCrowded},
 	classShare:             {name: "share", weight: 4, late: true, company: true, below: classShare},
 	classUnproven:          {name: "unproven", weight: 1, late: true, company: true, below: classUnproven},
 }

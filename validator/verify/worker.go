@@ -74,10 +74,8 @@ func (w *worker) verdict(s *Share) validator.Verdict {
 	return validator.Accepted
 }
 
-// shed gives up on the shares that have waited too long. What waits as a
-// candidate is never among them: a block is worth its hash even when its miner
-// has given up. A claim that gave way, because its class was full of others'
-// claims, is a plain share and may be.
+// shed gives up on the shares that have waited too long. Claims to be a block are
+// never among them: a block is worth its hash even when its miner has given up.
 func (w *worker) shed() {
 	for _, s := range w.late {
 		w.owner.judge(s, validator.ShedDeadline)
