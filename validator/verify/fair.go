@@ -2,11 +2,11 @@ package verify
 
 import "net/netip"
 
-// party is one of those a lane's service goes round. They form a tree of three
+// party is one of those a bin's service goes round. They form a tree of three
 // levels, and each level takes turns among the parties that have shares:
 //
-//	lane ──┬── host (IP address; IPv6: its /64) ──┬── wallet ── shares, oldest first
-//	       └── host                               └── wallet
+//	bin ──┬── host (IP address; IPv6: its /64) ──┬── wallet ── shares, oldest first
+//	      └── host                               └── wallet
 //
 // So a host gains nothing by more connections, nor by more wallets, and wallets
 // behind one address are still equals. The same tree tells who gives way when
@@ -26,8 +26,8 @@ import "net/netip"
 //
 // All of it is guarded by the queue's mutex.
 type party struct {
-	sender        // what it is known by in the lane's maps
-	parent *party // nil: the lane's root
+	sender        // what it is known by in the bin's maps
+	parent *party // nil: the bin's root
 	size   int    // shares below it
 
 	next, prev *party // parent's ring
@@ -248,12 +248,12 @@ func (p *party) crowd() int {
 	return p.longest.size
 }
 
-// place is where a share waits: in the line of its wallet, and in its lane's
+// place is where a share waits: in the line of its wallet, and in its bin's
 // order of arrival. Guarded by the queue's mutex.
 type place struct {
 	line           *party // its wallet
 	ahead, behind  *Share // in the line
-	older, younger *Share // in the lane
+	older, younger *Share // in the bin
 }
 
 // join puts a share at the end of a wallet's line, quit takes it out of it.

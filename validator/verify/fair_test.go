@@ -133,7 +133,7 @@ func TestLongestLineGivesWay(t *testing.T) {
 
 // longestOf is the nonce of the newest share of a host's longest wallet.
 func longestOf(q *queue, host string) uint32 {
-	l := q.tiers[classShare].lanes[0]
+	l := q.tiers[classShare].bins[0]
 	return l.hosts[netip.MustParseAddr(host)].newest().Nonce
 }
 
@@ -294,14 +294,14 @@ func check(t *testing.T, q *queue, waiting map[*Share]bool) {
 	total := 0
 	for c := range classes {
 		k, sum := &q.tiers[c], 0
-		for _, l := range k.lanes {
+		for _, l := range k.bins {
 			n := checkParty(t, &l.root)
 			wallets := 0
 			for _, h := range l.hosts {
 				wallets += h.children
 			}
 			if n != l.len() || l.root.children != len(l.hosts) || wallets != len(l.wallets) {
-				t.Fatalf("a lane of %d shares says %d; %d of %d hosts, %d of %d wallets", n, l.len(), l.root.children, len(l.hosts), wallets, len(l.wallets))
+				t.Fatalf("a bin of %d shares says %d; %d of %d hosts, %d of %d wallets", n, l.len(), l.root.children, len(l.hosts), wallets, len(l.wallets))
 			}
 			aged := 0
 			for s := l.oldest; s != nil; s = s.younger {
@@ -408,8 +408,8 @@ func TestQueueAllocatesNothing(t *testing.T) {
 	for r := q.spares.ranks; r != nil; r = r.longer {
 		ranks++
 	}
-	if parties > 2*210 || ranks > 2*210 || len(q.spareLanes) > maxSpareLanes {
-		t.Errorf("%d parties, %d ranks and %d lanes are kept of a queue of 10 candidates, 100 crowded ones and 100 shares", parties, ranks, len(q.spareLanes))
+	if parties > 2*210 || ranks > 2*210 || len(q.spareBins) > maxSpareBins {
+		t.Errorf("%d parties, %d ranks and %d bins are kept of a queue of 10 candidates, 100 crowded ones and 100 shares", parties, ranks, len(q.spareBins))
 	}
 }
 

@@ -21,15 +21,15 @@ import (
 type queue struct {
 	deadline time.Duration // a share of a class that has one is late then
 
-	mu         sync.Mutex
-	filled     sync.Cond // guarded by mu, as is all that follows
-	tiers      [classes]tier
-	now        float64 // pass of the class served last
-	spares     spares
-	spareLanes []*lane
-	idle       int // workers that wait in take, or are about to look
-	closed     bool
-	given      bool // up: what still waits is shed
+	mu        sync.Mutex
+	filled    sync.Cond // guarded by mu, as is all that follows
+	tiers     [classes]tier
+	now       float64 // pass of the class served last
+	spares    spares
+	spareBins []*bin
+	idle      int // workers that wait in take, or are about to look
+	closed    bool
+	given     bool // up: what still waits is shed
 }
 
 func newQueue(shares, candidates int, deadline time.Duration) *queue {
@@ -75,7 +75,7 @@ func (q *queue) overdue(late []*Share) []*Share {
 		if !classRules[c].late && !q.given {
 			continue
 		}
-		for _, l := range q.tiers[c].lanes {
+		for _, l := range q.tiers[c].bins {
 			for l.len() > 0 && (q.given || now.Sub(l.oldest.Received) > q.deadline) {
 				late = append(late, l.oldest)
 				l.remove(&q.spares, l.oldest)
@@ -107,21 +107,21 @@ func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bo
 	)
 	for {
 		late = q.overdue(late)
-		lane, c := q.next()
+		bin, c := q.next()
 		switch {
-		case lane == nil && (q.closed || len(late) > 0):
+		case bin == nil && (q.closed || len(late) > 0):
 			return batch, late, len(late) > 0
-		case lane == nil:
+		case bin == nil:
 			q.rest()
 			asked = false // its answer may be old
 			continue
-		case !asked || key != lane.key:
-			asked, key = true, lane.key
+		case !asked || key != bin.key:
+			asked, key = true, bin.key
 			width, wait = q.ask(rule, key)
 			continue // meanwhile everything may have changed
 		}
-		if classRules[c].company && lane.len() < width && lane.ripe == 0 && !q.waitsAbove(c) && !q.closed {
-			if left := wait - time.Since(lane.oldest.Received); left > 0 {
+		if classRules[c].company && bin.len() < width && bin.ripe == 0 && !q.waitsAbove(c) && !q.closed {
+			if left := wait - time.Since(bin.oldest.Received); left > 0 {
 				if len(late) > 0 {
 					return batch, late, true
 				}
@@ -129,7 +129,7 @@ func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bo
 				continue
 			}
 		}
-		return q.serve(c, lane, q.part(lane, width), batch), late, true
+		return q.serve(c, bin, q.part(bin, width), batch), late, true
 	}
 }
 
@@ -154,9 +154,9 @@ func (q *queue) waitsAbove(c class) bool {
 	return false
 }
 
-// part is how many of a lane's shares the worker takes that found it: what it
+// part is how many of a bin's shares the worker takes that found it: what it
 // leaves to idle workers is ripe, and one of them is woken. mu is held.
-func (q *queue) part(l *lane, width int) int {
+func (q *queue) part(l *bin, width int) int {
 	n, share := min(width, l.len()), (l.len()+q.idle)/(q.idle+1)
 	if share < n {
 		n, l.ripe = share, l.len()
@@ -202,11 +202,11 @@ func (q *queue) giveUp() (candidates int) {
 }
 
 // depth is the number of shares waiting in a class, and of hosts they are from
-// (one that waits in several lanes counts in each).
+// (one that waits in several bins counts in each).
 func (q *queue) depth(c class) (shares, hosts int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, l := range q.tiers[c].lanes {
+	for _, l := range q.tiers[c].bins {
 		hosts += l.root.children
 	}
 	return q.tiers[c].size, hosts

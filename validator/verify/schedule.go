@@ -65,40 +65,40 @@ func (c class) String() string { return classRules[c].name }
 //
 // Service is shared out twice by the same rule, stride scheduling (Waldspurger
 // and Weihl, 1995): among classes by weight, batch by batch, and among a
-// class's lanes by the number of hosts that wait in them, share by share. Each
+// class's bins by the number of hosts that wait in them, share by share. Each
 // has a pass that grows by 1/weight with what it is given, and the least pass is
 // next. One that comes back after a rest starts at the pass of what was served
 // last: it is served soon, but has saved nothing up.
 type tier struct {
 	limit int
-	lanes []*lane
+	bins  []*bin
 	size  int
 	pass  float64
-	now   float64 // pass of the lane served last
+	now   float64 // pass of the bin served last
 }
 
-// lane finds or makes the lane of a key. There are as many as seeds in use: a
+// bin finds or makes the bin of a key. There are as many as seeds in use: a
 // handful, so a list beats a map.
-func (q *queue) lane(c class, key pow.Key) *lane {
+func (q *queue) bin(c class, key pow.Key) *bin {
 	k := &q.tiers[c]
 	if l := k.find(key); l != nil {
 		return l
 	}
-	var l *lane
-	if n := len(q.spareLanes); n > 0 {
-		l = q.spareLanes[n-1]
-		q.spareLanes[n-1] = nil
-		q.spareLanes = q.spareLanes[:n-1]
+	var l *bin
+	if n := len(q.spareBins); n > 0 {
+		l = q.spareBins[n-1]
+		q.spareBins[n-1] = nil
+		q.spareBins = q.spareBins[:n-1]
 	} else {
-		l = newLane()
+		l = newBin()
 	}
 	l.key, l.pass, l.ripe = key, 0, 0
-	k.lanes = append(k.lanes, l)
+	k.bins = append(k.bins, l)
 	return l
 }
 
-func (k *tier) find(key pow.Key) *lane {
-	for _, l := range k.lanes {
+func (k *tier) find(key pow.Key) *bin {
+	for _, l := range k.bins {
 		if l.key == key {
 			return l
 		}
@@ -109,7 +109,7 @@ func (k *tier) find(key pow.Key) *lane {
 // file puts a share into its class.
 func (q *queue) file(c class, s *Share) {
 	k := &q.tiers[c]
-	l := q.lane(c, KeyOf(s.Template))
+	l := q.bin(c, KeyOf(s.Template))
 	if k.size == 0 {
 		k.pass = max(k.pass, q.now)
 	}
@@ -125,8 +125,8 @@ func (q *queue) file(c class, s *Share) {
 // as long.
 func (q *queue) giveWay(c class, s *Share) *Share {
 	k := &q.tiers[c]
-	crowded := q.nextLane(k)
-	for _, l := range k.lanes {
+	crowded := q.nextBin(k)
+	for _, l := range k.bins {
 		if l.root.crowd() > crowded.root.crowd() {
 			crowded = l
 		}
@@ -147,7 +147,7 @@ func (q *queue) giveWay(c class, s *Share) *Share {
 	return victim
 }
 
-// standing is the host of s in its lane, nil if it has no shares there, and how
+// standing is the host of s in its bin, nil if it has no shares there, and how
 // many of them are of the same wallet.
 func (k *tier) standing(s *Share) (host *party, wallet int) {
 	l := k.find(KeyOf(s.Template))
@@ -161,8 +161,8 @@ func (k *tier) standing(s *Share) (host *party, wallet int) {
 	return l.hosts[id.host], wallet
 }
 
-// next is the lane to serve, of the class to serve; nil if nothing waits.
-func (q *queue) next() (*lane, class) {
+// next is the bin to serve, of the class to serve; nil if nothing waits.
+func (q *queue) next() (*bin, class) {
 	best := classes
 	for c := range classes {
 		if q.tiers[c].size > 0 && (best == classes || q.tiers[c].pass < q.tiers[best].pass) {
@@ -172,36 +172,36 @@ func (q *queue) next() (*lane, class) {
 	if best == classes {
 		return nil, classShare
 	}
-	return q.nextLane(&q.tiers[best]), best
+	return q.nextBin(&q.tiers[best]), best
 }
 
-// nextLane is the lane of a class to serve. Empty ones are put aside on the
+// nextBin is the bin of a class to serve. Empty ones are put aside on the
 // way: their keys may never come back.
-func (q *queue) nextLane(k *tier) *lane {
-	lanes := k.lanes[:0]
-	var best *lane
-	for _, l := range k.lanes {
+func (q *queue) nextBin(k *tier) *bin {
+	bins := k.bins[:0]
+	var best *bin
+	for _, l := range k.bins {
 		if l.len() == 0 {
-			if len(q.spareLanes) < maxSpareLanes {
-				q.spareLanes = append(q.spareLanes, l)
+			if len(q.spareBins) < maxSpareBins {
+				q.spareBins = append(q.spareBins, l)
 			}
 			continue
 		}
-		lanes = append(lanes, l)
+		bins = append(bins, l)
 		if best == nil || l.pass < best.pass || l.pass == best.pass && l.oldest.Received.Before(best.oldest.Received) {
 			best = l
 		}
 	}
-	clear(k.lanes[len(lanes):])
-	k.lanes = lanes
+	clear(k.bins[len(bins):])
+	k.bins = bins
 	return best
 }
 
-// maxSpareLanes is two keys, as around a change of seed, in each class.
-const maxSpareLanes = 2 * int(classes)
+// maxSpareBins is two keys, as around a change of seed, in each class.
+const maxSpareBins = 2 * int(classes)
 
-// serve takes n shares of a lane as a batch and books them.
-func (q *queue) serve(c class, l *lane, n int, batch []*Share) []*Share {
+// serve takes n shares of a bin as a batch and books them.
+func (q *queue) serve(c class, l *bin, n int, batch []*Share) []*Share {
 	k := &q.tiers[c]
 	q.now, k.now = k.pass, l.pass
 	k.pass += 1 / classRules[c].weight

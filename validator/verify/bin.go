@@ -6,9 +6,9 @@ import (
 	"github.com/assay-pool/assay/native/pow"
 )
 
-// lane is the waiting shares of one class and one key: what a batch may be made
+// bin is the waiting shares of one class and one key: what a batch may be made
 // of. Guarded by the queue's mutex.
-type lane struct {
+type bin struct {
 	key     pow.Key
 	root    party
 	hosts   map[netip.Addr]*party
@@ -19,14 +19,14 @@ type lane struct {
 	pass           float64 // see schedule.go
 }
 
-func newLane() *lane {
-	return &lane{hosts: make(map[netip.Addr]*party), wallets: make(map[sender]*party)}
+func newBin() *bin {
+	return &bin{hosts: make(map[netip.Addr]*party), wallets: make(map[sender]*party)}
 }
 
-func (l *lane) len() int { return l.root.size }
+func (l *bin) len() int { return l.root.size }
 
 // push files a share behind those of its wallet.
-func (l *lane) push(f *spares, s *Share) {
+func (l *bin) push(f *spares, s *Share) {
 	id := sender{host: hostOf(s.From), wallet: s.Wallet}
 	w := l.wallets[id]
 	if w == nil {
@@ -48,7 +48,7 @@ func (l *lane) push(f *spares, s *Share) {
 // age puts a share into the order of arrival. It nearly always arrives last:
 // loops may overtake each other by microseconds, and a candidate that gives way
 // was there before some plain shares.
-func (l *lane) age(s *Share) {
+func (l *bin) age(s *Share) {
 	older := l.newest
 	for older != nil && older.Received.After(s.Received) {
 		older = older.older
@@ -67,8 +67,8 @@ func (l *lane) age(s *Share) {
 }
 
 // pop takes the share whose turn it is: the next host's, of it the next
-// wallet's, of it the oldest. The lane is not empty.
-func (l *lane) pop(f *spares) *Share {
+// wallet's, of it the oldest. The bin is not empty.
+func (l *bin) pop(f *spares) *Share {
 	p := &l.root
 	for p.turn != nil {
 		c := p.turn
@@ -81,7 +81,7 @@ func (l *lane) pop(f *spares) *Share {
 }
 
 // remove takes a share out, wherever it stands.
-func (l *lane) remove(f *spares, s *Share) {
+func (l *bin) remove(f *spares, s *Share) {
 	if s.older != nil {
 		s.older.younger = s.younger
 	} else {
@@ -107,7 +107,7 @@ func (l *lane) remove(f *spares, s *Share) {
 }
 
 // forget drops a party that has no shares any more.
-func (l *lane) forget(f *spares, p *party) {
+func (l *bin) forget(f *spares, p *party) {
 	if p.parent == &l.root {
 		delete(l.hosts, p.host)
 	} else {
