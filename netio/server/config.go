@@ -62,26 +62,38 @@ type Port struct {
 	FixedDifficulty bool // no vardiff: every session stays at StartDifficulty
 }
 
-// Defaults of Config, from the pools that were asked (see each): timeouts as
-// p2pool and nodejs-pool have them, 4 KiB as the longest login XMRig sends is
-// below 1 KiB, 2,500 nonces a job and 64 KiB outbound as nodejs-pool and
-// miningcore. 64 shares in flight are a rig's whole minute at two a second.
+// Defaults of Config.
 const (
-	DefaultMaxLine           = 4096
-	DefaultMaxFaults         = 4
-	DefaultLoginTimeout      = 15 * time.Second
+	// The longest login XMRig sends is below 1 KiB.
+	DefaultMaxLine = 4096
+	// An honest miner makes no protocol error; a few may be a new client's first try.
+	DefaultMaxFaults = 4
+	// XMRig sends its login at once; a miner on a bad line may take seconds.
+	DefaultLoginTimeout = 15 * time.Second
+	// At a share in 30 s ten minutes without one are no bad luck, but no miner.
 	DefaultFirstShareTimeout = 10 * time.Minute
-	DefaultIdleTimeout       = 15 * time.Minute
-	DefaultStallTimeout      = 10 * time.Second
-	DefaultKeepAlive         = time.Minute
-	DefaultUserTimeout       = 30 * time.Second
-	DefaultSendBuffer        = 64 << 10
-	DefaultOutboundLimit     = 64 << 10
-	DefaultInflightSession   = 64
-	DefaultInflightLoop      = 16384
-	DefaultJobShares         = 2500
-	DefaultSweepInterval     = time.Second
-	DefaultFanoutSlice       = time.Millisecond
+	// A miner that found shares before may be unlucky for longer.
+	DefaultIdleTimeout = 15 * time.Minute
+	// A connection that has taken no byte for so long has two jobs waiting already.
+	DefaultStallTimeout = 10 * time.Second
+	// A peer that vanished without a word is found within a few of these, which
+	// cost a packet each.
+	DefaultKeepAlive = time.Minute
+	// What was sent and not acknowledged for so long arrives no more.
+	DefaultUserTimeout = 30 * time.Second
+	// Some forty jobs: more that a miner has not read are not worth their memory.
+	DefaultSendBuffer    = 64 << 10
+	DefaultOutboundLimit = 64 << 10 // as miningcore
+	// A rig's whole minute at a share a second.
+	DefaultInflightSession = 64
+	// Four full queues of the hash threads; a node makes it twice the queue at least.
+	DefaultInflightLoop = 16384
+	// As nodejs-pool: a share a second for as long as a template lives, many times over.
+	DefaultJobShares = 2500
+	// Time-outs are of seconds.
+	DefaultSweepInterval = time.Second
+	// What a submit may wait behind a new job's fan-out.
+	DefaultFanoutSlice = time.Millisecond
 
 	// DefaultNoWorkTimeout is what a daemon takes that is started again, with its
 	// checks of a large database: miners should not wander for that. Beyond it

@@ -154,27 +154,30 @@ type Pool struct {
 	stopAsking     context.CancelFunc
 }
 
-// Defaults of Config: eight jobs and templates are what MoneroOcean's pool
-// keeps (10) and Snipa22's (8, 4); ten minutes are five Monero blocks, after
-// which a template is not worth anybody's power; a slow machine fills a cache
-// in seconds, so two minutes mean that it never will; a block that has not been
-// placed within 30 s has been overtaken; real chains have one block on its way,
-// a regtest chain at difficulty 1 one in every share, of which 1,024 (2 MB at
-// Monero's usual 50 transactions) is what daemons that hang make wait in the
-// worst second; 65,536 wallets, at about 300 bytes, are more than any one pool has
-// had.
+// Defaults of Config.
 const (
+	// Eight jobs and templates are between what MoneroOcean's pool keeps (10) and
+	// Snipa22's (8 and 4).
 	DefaultJobsPerSession = 8
 	DefaultTemplates      = 8
+	// Ten minutes are five Monero blocks: a template nobody confirmed for so long
+	// is not worth anybody's power.
 	DefaultTemplateMaxAge = 10 * time.Minute
 	// DefaultStaleGrace covers the way of a new block: to the daemon's other
 	// peers, to the miner, and of its last shares back.
-	DefaultStaleGrace    = 4 * time.Second
-	DefaultSeedWait      = 2 * time.Minute
+	DefaultStaleGrace = 4 * time.Second
+	// A slow machine fills a cache in seconds: two minutes mean that it never will.
+	DefaultSeedWait = 2 * time.Minute
+	// A block that no daemon took within 30 s has been overtaken.
 	DefaultSubmitTimeout = 30 * time.Second
-	DefaultSubmissions   = 16
-	DefaultFoundBlocks   = 1024
-	DefaultAddresses     = 65536
+	// A real chain has one block on its way; sixteen keep up with a regtest chain
+	// of difficulty 1, where every share is one.
+	DefaultSubmissions = 16
+	// On such a chain daemons that hang make about 1,000 blocks wait in the worst
+	// second: 2 MB at Monero's usual 50 transactions.
+	DefaultFoundBlocks = 1024
+	// More wallets than any one pool has had, at about 300 bytes each.
+	DefaultAddresses = 65536
 )
 
 func (c *Config) setDefaults() {

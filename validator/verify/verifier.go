@@ -44,14 +44,16 @@ type Config struct {
 	Registerer prometheus.Registerer
 }
 
-// Defaults of Config. XMRig gives up after 20 s and every request is to be
-// answered within 5 s (I9): 3 s in the queue leaves room for the batch itself.
-// 4096 shares are 3 s of work of a node that hashes 1,400 a second; on a slower
-// one the deadline sheds what does not get its turn.
+// Defaults of Config.
 const (
-	DefaultQueue      = 4096
+	// 3 s of work of a node that hashes 1,400 shares a second; on a slower one the
+	// deadline sheds what does not get its turn.
+	DefaultQueue = 4096
+	// Claims to be a block of as many hosts wait ahead of the others' shares.
 	DefaultCandidates = 64
-	DefaultDeadline   = 3 * time.Second
+	// XMRig gives up after 20 s, and every request is to be answered within 5 s
+	// (I9): 3 s in the queue leave room for the batch itself.
+	DefaultDeadline = 3 * time.Second
 	// DefaultBatchWait is little next to a hash of any algorithm, and at a few
 	// thousand shares a second long enough to fill the widest batch.
 	DefaultBatchWait = time.Millisecond
