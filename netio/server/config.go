@@ -81,7 +81,7 @@ const (
 	DefaultKeepAlive = time.Minute
 	// What was sent and not acknowledged for so long arrives no more.
 	DefaultUserTimeout = 30 * time.Second
-	// Some forty jobs: more that a miner has not read are not worth their memory.
+	// A hundred jobs or so: more that a miner has not read are not worth their memory.
 	DefaultSendBuffer    = 64 << 10
 	DefaultOutboundLimit = 64 << 10 // as miningcore
 	// A rig's whole minute at a share a second.
