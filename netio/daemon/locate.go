@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Location is where a block is, as far as the daemons say.
@@ -17,8 +18,18 @@ type Location struct {
 	Silent bool
 	// Tip is the height of the block to be found, of the longest main chain without
 	// the block; 0 unless Missing.
-	Tip    uint64
+	Tip uint64
+	// Least is likewise of the shortest one, of the daemons that may be used if there are any: so
+	// far all agree that the chain went on without the block. A height that one alone invents does
+	// not raise it.
+	Least  uint64
 	Detail string // for a human, "" when Daemon is set
+}
+
+// located is one daemon's answer.
+type located struct {
+	Location
+	fit bool // the daemon may be used
 }
 
 // Locate asks all daemons of our network at once for a block, so that one which hangs does not
@@ -30,36 +41,43 @@ func (c *Client) Locate(ctx context.Context, id [32]byte) Location {
 	if len(nodes) == 0 {
 		return Location{Detail: errNoDaemon.Error()}
 	}
-	answers := make(chan Location, len(nodes))
+	answers := make(chan located, len(nodes))
 	for _, n := range nodes {
 		go func() { answers <- c.look(ctx, n, id) }() // ends with ctx
 	}
-	var all Location
+	var all located
 	for range nodes {
 		one := <-answers
 		if one.Daemon != "" {
-			return one
+			return one.Location
 		}
 		all.Missing = all.Missing || one.Missing
 		all.Beside = all.Beside || one.Beside
 		all.Silent = all.Silent || one.Silent
 		all.Tip = max(all.Tip, one.Tip)
+		switch {
+		case !one.Missing, all.fit && !one.fit:
+		case all.Least == 0, one.fit && !all.fit:
+			all.Least, all.fit = one.Tip, one.fit
+		default:
+			all.Least = min(all.Least, one.Tip)
+		}
 		if all.Detail != "" {
 			all.Detail += "; "
 		}
 		all.Detail += one.Detail
 	}
-	return all
+	return all.Location
 }
 
 // look asks one daemon.
-func (c *Client) look(ctx context.Context, n *node, id [32]byte) Location {
+func (c *Client) look(ctx context.Context, n *node, id [32]byte) located {
 	h, err := n.headerByID(ctx, c.cfg.RPCTimeout, id)
 	switch {
 	case err == nil && !h.Orphan:
-		return Location{Daemon: n.name}
+		return located{Location: Location{Daemon: n.name}}
 	case err != nil && !unknownBlock(err):
-		return Location{Silent: true, Detail: err.Error()}
+		return located{Location: Location{Silent: true, Detail: err.Error()}}
 	}
 	l := Location{Missing: true, Beside: err == nil, Detail: n.name + " does not know it"}
 	if l.Beside {
@@ -69,8 +87,8 @@ func (c *Client) look(ctx context.Context, n *node, id [32]byte) Location {
 	// is still synchronising does not have the block either.
 	info, err := n.caller.info(ctx, c.cfg.RPCTimeout)
 	if err != nil {
-		return Location{Silent: true, Detail: fmt.Sprintf("%s, but not how far its chain goes: %v", l.Detail, err)}
+		return located{Location: Location{Silent: true, Detail: fmt.Sprintf("%s, but not how far its chain goes: %v", l.Detail, err)}}
 	}
 	l.Tip = info.height
-	return l
+	return located{l, n.fitness(time.Now()) == fit}
 }

@@ -25,16 +25,17 @@ func TestLocate(t *testing.T) {
 		missing  bool
 		beside   bool
 		tip      uint64
+		least    uint64
 	}{
-		"beside, main":              {[2]string{orphan, main}, false, 1, false, false, 0},
-		"main, beside":              {[2]string{main, orphan}, false, 0, false, false, 0},
-		"busy, main":                {[2]string{busy, main}, false, 1, false, false, 0},
-		"beside twice":              {[2]string{orphan, orphan}, false, -1, true, true, 200},
-		"absent, beside":            {[2]string{absent, orphan}, false, -1, true, true, 200},
-		"absent twice":              {[2]string{absent, absent}, false, -1, true, false, 200},
-		"absent, busy":              {[2]string{absent, busy}, false, -1, true, false, 100},
-		"busy, absent but unsynced": {[2]string{busy, absent}, true, -1, false, false, 0},
-		"busy twice":                {[2]string{busy, busy}, false, -1, false, false, 0},
+		"beside, main":              {[2]string{orphan, main}, false, 1, false, false, 0, 0},
+		"main, beside":              {[2]string{main, orphan}, false, 0, false, false, 0, 0},
+		"busy, main":                {[2]string{busy, main}, false, 1, false, false, 0, 0},
+		"beside twice":              {[2]string{orphan, orphan}, false, -1, true, true, 200, 100},
+		"absent, beside":            {[2]string{absent, orphan}, false, -1, true, true, 200, 100},
+		"absent twice":              {[2]string{absent, absent}, false, -1, true, false, 200, 100},
+		"absent, busy":              {[2]string{absent, busy}, false, -1, true, false, 100, 100},
+		"busy, absent but unsynced": {[2]string{busy, absent}, true, -1, false, false, 0, 0},
+		"busy twice":                {[2]string{busy, busy}, false, -1, false, false, 0, 0},
 	} {
 		silent := strings.Contains(name, "busy") && c.from < 0
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +57,7 @@ func TestLocate(t *testing.T) {
 			if c.from >= 0 {
 				want = host(fakes[c.from].URL)
 			}
-			if at.Daemon != want || at.Missing != c.missing || at.Beside != c.beside || at.Silent != silent || at.Tip != c.tip || (at.Detail == "") != (want != "") {
+			if at.Daemon != want || at.Missing != c.missing || at.Beside != c.beside || at.Silent != silent || at.Tip != c.tip || at.Least != c.least || (at.Detail == "") != (want != "") {
 				t.Errorf("located %+v", at)
 			}
 		})

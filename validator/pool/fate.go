@@ -32,9 +32,10 @@ type Location struct {
 	Missing bool   // a daemon's main chain does not have it, and none is known to
 	Beside  bool   // a daemon has it beside its main chain
 	Silent  bool   // a daemon gave no answer; it may be the one that has it
-	// Tip is the height of the block to be found, of the longest chain without it.
-	Tip    uint64
-	Detail string // for a human
+	// Tip is the height of the block to be found, of the longest chain without it;
+	// Least of the shortest that counts: one daemon alone does not bury a block.
+	Tip, Least uint64
+	Detail     string // for a human
 }
 
 const (
@@ -151,7 +152,7 @@ func (p *Pool) follow(f *find, cause error, first time.Duration) {
 		case at.Daemon != "":
 			p.won(f, at.Daemon)
 			return
-		case at.Missing && at.Tip > f.Height+buried:
+		case at.Missing && at.Least > f.Height+buried:
 			p.lost(f, fmt.Errorf("%w, and the chain went on to height %d without it: %s", cause, at.Tip, at.Detail))
 			return
 		case last:

@@ -73,7 +73,8 @@ var (
 	late    = pool.Location{Missing: true, Tip: height + 30, Detail: "unknown"} // too late to win, too early to give up
 	beside  = pool.Location{Missing: true, Beside: true, Tip: height + 1, Detail: "a rival"}
 	unheard = pool.Location{Missing: true, Silent: true, Tip: height, Detail: "one is away"}
-	buried  = pool.Location{Missing: true, Tip: height + 61, Detail: "unknown"}
+	buried  = pool.Location{Missing: true, Tip: height + 61, Least: height + 61, Detail: "unknown"}
+	claimed = pool.Location{Missing: true, Tip: height + 61, Least: height + 30, Detail: "unknown"} // by one daemon alone
 )
 
 // TestBesideTheChain: a block that lost against a rival lets its round go on at
@@ -138,6 +139,7 @@ func TestUnknownFate(t *testing.T) {
 		{"on the chain", []error{unanswered}, []pool.Location{onChain}, false, "accepted by chain", 1},
 		{"on the chain later", []error{unanswered}, []pool.Location{silent, late, onChain}, false, "accepted by chain", 1},
 		{"the chain turns to it", []error{unanswered}, []pool.Location{beside, onChain}, false, "accepted by chain", 1},
+		{"one daemon says that it did", []error{unanswered}, []pool.Location{silent, claimed, claimed}, true, "left open", 1},
 		{"the chain goes on without it", []error{unanswered}, []pool.Location{silent, late, buried}, false, cause + ", and the chain went on to height 3196706 without it: unknown", 1},
 		{"offered again and taken", []error{unanswered, nil}, []pool.Location{missing}, false, "accepted by submit", 2},
 		{"offered again and refused", []error{unanswered, refused}, []pool.Location{missing}, false, "rejected: not enough work", 2},
