@@ -272,3 +272,24 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("%d of %d wallets have one pool", won, len(errs))
 	}
 }
+
+// TestIdentityOfAnEmptiedRedis: a Redis that comes back empty belongs to the
+// pool again with the next write, whether anything had been written or not.
+func TestIdentityOfAnEmptiedRedis(t *testing.T) {
+	srv := redistest.Start(t)
+	l := openLedger(t, openStore(t, srv), func(c *Config) { c.Identity = Identity{Coin: "monero", Wallet: "w"} })
+	for _, when := range []string{"before the first item", "after it", "after the new stream's first"} {
+		srv.CLI("FLUSHALL")
+		if err := l.Credit(Credit{Wallet: "a", Worker: "b", Difficulty: 1, Time: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		if err := l.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if got := srv.CLI("HGET", l.keys.Identity(), "wallet"); got != "w" {
+			t.Errorf("emptied %s: the wallet is %q", when, got)
+		}
+	}
+}

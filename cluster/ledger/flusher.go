@@ -238,6 +238,13 @@ func (f *flusher) dequeue(s *segment) {
 // send tries an item once and reports whether the flusher may go on at once.
 func (f *flusher) send(ctx context.Context, it *item) bool {
 	start := time.Now()
+	if it.seq == 1 {
+		// A Redis that was emptied before a stream's first item has no gap to tell of.
+		if err := identify(ctx, &f.l.cfg, f.l.keys); err != nil {
+			f.fail(it, err)
+			return false
+		}
+	}
 	reply, err := f.l.cfg.Store.Eval(ctx, it.script, it.keys, it.args).AsStrSlice()
 	f.l.metrics.calls.Inc()
 	if err == nil && len(reply) < 2 {

@@ -137,6 +137,7 @@ func TestWrongNetwork(t *testing.T) {
 	cfg.Coin, cfg.Network, cfg.Log = "monero", "mainnet", log.logger()
 	f := follow(t, cfg, nil)
 	tpl := f.waitHeight(100)
+	eventually(t, "the first poll of the foreign daemon", func() bool { return f.Status()[0].LastError != nil })
 	s := f.Status()[0]
 	if s.Healthy || daemon.KindOf(s.LastError) != daemon.KindNetwork {
 		t.Fatalf("status of the foreign daemon: %+v", s)

@@ -111,10 +111,12 @@ func (s *session) traffic() {
 		rest := buf[used:]
 		if !s.spoken {
 			// Blank lines before the first request are taken at once: foreign looks
-			// past all of them, and line by line that is quadratic in a read.
-			first := stratum.TrimLeft(rest)
-			used += len(rest) - len(first)
-			if rest = first; len(rest) == 0 || s.foreign(rest) {
+			// past all of them, and line by line that is quadratic in a read. Blanks
+			// that end no line are the beginning of one, and bounded as it is.
+			blank := rest[:len(rest)-len(stratum.TrimLeft(rest))]
+			lines := bytes.LastIndexByte(blank, '\n') + 1
+			used += lines
+			if rest = rest[lines:]; len(rest) == 0 || s.foreign(rest) {
 				break
 			}
 		}

@@ -16,7 +16,6 @@ import (
 	"github.com/assay-pool/assay/bench/xmrig"
 	"github.com/assay-pool/assay/cluster/store/redistest"
 	"github.com/assay-pool/assay/native/algo"
-	"github.com/assay-pool/assay/netio/daemon/daemontest"
 )
 
 // call sends a request and returns its answer.
@@ -35,7 +34,6 @@ func (c *client) call(id, method string, params any) *xmrig.Response {
 // kin read them; the client itself checks their form.
 func TestLoginResult(t *testing.T) {
 	fake := newFake(t, noBlocks)
-	next := daemontest.RandomID()
 	n := startNode(t, "--daemon", fake.URL, "--listen", "127.0.0.1:0,diff=2", "--listen", "127.0.0.1:0,diff=2500000,hidden")
 	fields := func(raw json.RawMessage) (m map[string]any) {
 		t.Helper()
@@ -63,15 +61,21 @@ func TestLoginResult(t *testing.T) {
 	if keys := slices.Sorted(maps.Keys(job)); !slices.Equal(keys, []string{"algo", "blob", "height", "id", "job_id", "seed_hash", "target"}) {
 		t.Errorf("a job has the fields %v", keys)
 	}
-	// The next epoch's seed goes out once the daemon tells it, and a getjob is
-	// answered with a job of its own.
+	// The next epoch's seed, the block at height 2048, goes out once the daemon
+	// tells it, and a getjob is answered with a job of its own.
+	fake.SetHeight(2049)
+	next := fake.Tip()
 	fake.SetSeeds(seedOf(t, genesis), next, 0)
 	fake.Extend(1)
-	if pushed := c.nextJob(); pushed.NextSeed != next || pushed.Height != 101 {
-		t.Errorf("the pushed job has height %d, next seed %x", pushed.Height, pushed.NextSeed)
+	pushed := c.nextJob()
+	for pushed.Height != 2050 {
+		pushed = c.nextJob()
+	}
+	if pushed.NextSeed != next {
+		t.Errorf("the pushed job has next seed %x, want %x", pushed.NextSeed, next)
 	}
 	asked := fields(c.call("2", "getjob", map[string]any{"id": result["id"]}).Result)
-	if asked["next_seed_hash"] != hex.EncodeToString(next[:]) || asked["height"] != 101.0 {
+	if asked["next_seed_hash"] != hex.EncodeToString(next[:]) || asked["height"] != 2050.0 {
 		t.Errorf("getjob was answered by %v", asked)
 	}
 	if r := c.call("3", "keepalived", map[string]any{"id": result["id"]}); string(r.Result) != `{"status":"KEEPALIVED"}` {
