@@ -230,9 +230,38 @@ func (m *Monerod) end(sig syscall.Signal) {
 	}
 }
 
-// Pause and Resume stop the process where it stands (SIGSTOP): connections stay open and nothing
-// answers.
-func (m *Monerod) Pause()  { m.cmd.Process.Signal(syscall.SIGSTOP) }
+// Pause stops the process where it stands (SIGSTOP): connections stay open and nothing answers. It
+// returns once every thread stands, since a signal takes its time and a thread answers meanwhile.
+func (m *Monerod) Pause() {
+	m.cmd.Process.Signal(syscall.SIGSTOP)
+	for deadline := time.Now().Add(stopWithin); !m.standing(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			m.tb.Errorf("monerod goes on %s after SIGSTOP", stopWithin)
+			return
+		}
+	}
+}
+
+// standing tells whether all threads of the process are stopped.
+func (m *Monerod) standing() bool {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", m.cmd.Process.Pid))
+	if err != nil || len(files) == 0 {
+		return false
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread has ended
+		}
+		// "PID (name) STATE …", and the name may hold anything.
+		if _, after, ok := strings.Cut(string(text[bytes.LastIndexByte(text, ')')+1:]), " "); !ok || !strings.HasPrefix(after, "T") {
+			return false
+		}
+	}
+	return true
+}
+
+// Resume lets a paused process go on.
 func (m *Monerod) Resume() { m.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Restart starts an ended (or ends and starts a running) daemon again on the same ports and chain.
