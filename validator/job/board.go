@@ -94,21 +94,6 @@ func (b *Board) Current() *Template {
 	return t
 }
 
-// NoWorkSince tells since when there is no template to cut jobs from; false
-// while there is one. Before the first it is the time the board was made.
-func (b *Board) NoWorkSince() (time.Time, bool) {
-	t := b.current.Load()
-	switch {
-	case t == nil:
-		return b.clock.base, true
-	case t.dropped.Load() != 0:
-		return b.clock.at(t.dropped.Load()), true
-	case b.tooOld(t):
-		return b.clock.at(t.confirmed.Load()).Add(b.maxAge), true
-	}
-	return time.Time{}, false
-}
-
 // Age is the time since the newest template was last known to be good; false
 // before the first.
 func (b *Board) Age() (time.Duration, bool) {
@@ -118,9 +103,6 @@ func (b *Board) Age() (time.Duration, bool) {
 	}
 	return b.age(t), true
 }
-
-// Latest is the newest template however old, or nil.
-func (b *Board) Latest() *Template { return b.current.Load() }
 
 func (b *Board) age(t *Template) time.Duration {
 	return time.Duration(b.clock.read() - t.confirmed.Load())

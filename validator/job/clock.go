@@ -18,6 +18,3 @@ func (c *clock) read() int64 { return c.of(c.now()) }
 
 // of is the reading at t, a moment that came from time.Now.
 func (c *clock) of(t time.Time) int64 { return int64(t.Sub(c.base)) + 1 }
-
-// at is the moment of a reading.
-func (c *clock) at(reading int64) time.Time { return c.base.Add(time.Duration(reading - 1)) }
