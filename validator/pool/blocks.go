@@ -58,7 +58,6 @@ func (p *Pool) found(s *verify.Share, now time.Time) {
 		},
 		id: hex.EncodeToString(id[:]), bytes: block, of: s.Template, settler: noRound{},
 	}
-	p.tips.found(f.ID)
 	p.metrics.found.Inc()
 	if !p.begin() {
 		p.metrics.shed.Inc()

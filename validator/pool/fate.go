@@ -59,8 +59,9 @@ const (
 	// question in 15 s each, 68 a second. As many as wait for a placer by
 	// default.
 	maxWatched = DefaultFoundBlocks
-	// knownBlocks are the ids remembered so that no block is found twice: those of
-	// all blocks that may be open at once.
+	// knownBlocks are the ids remembered so that no block is found twice, and an own
+	// one is known again when it is the newest of the chain: those of all blocks
+	// that may be open at once.
 	knownBlocks = 4 * DefaultFoundBlocks
 	// maxNamed unsettled blocks are named in Close's error; the log has all.
 	maxNamed = 16
@@ -156,6 +157,7 @@ func (p *Pool) follow(f *find, cause error, first time.Duration) {
 			p.lost(f, fmt.Errorf("%w, and the chain went on to height %d without it: %s", cause, at.Tip, at.Detail))
 			return
 		case last:
+			f.beside = f.beside || at.Beside && !at.Silent // which is known, and holds
 			p.leave(f, fmt.Errorf("%w, and it was not seen on the chain before the pool was closed: %s", cause, at.Detail))
 			return
 		case at.Missing && !at.Beside && at.Tip >= f.Height && at.Tip <= f.Height+offerWithin:
@@ -210,6 +212,13 @@ func (r *recentIDs) add(id [32]byte) bool {
 	r.ring[r.at] = id
 	r.at = (r.at + 1) % knownBlocks
 	return true
+}
+
+func (r *recentIDs) has(id [32]byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.ids[id]
+	return ok
 }
 
 // unsettled are the blocks that the pool has left open.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/assay-pool/assay/validator/blob"
@@ -15,14 +14,8 @@ type Tips interface {
 	Block(ctx context.Context, id [32]byte) ([]byte, error)
 }
 
-const (
-	// maxOwn own blocks are remembered, to be known again when one is the newest
-	// of the chain, which is seconds after it was found: far more than a test chain
-	// of difficulty 1 makes in that time, at 64 bytes each.
-	maxOwn = 4096
-	// tipTimeout bounds the questions for one block; nothing waits for them.
-	tipTimeout = 10 * time.Second
-)
+// tipTimeout bounds the questions for one block; nothing waits for them.
+const tipTimeout = 10 * time.Second
 
 // tips looks at the newest block of the chain, once each, for an extra nonce that
 // begins as this pool's do although the pool did not find the block: then somebody
@@ -35,38 +28,6 @@ const (
 type tips struct {
 	last [32]byte      // owned by Accept's goroutine
 	next chan [32]byte // capacity 1; sent to by Accept's goroutine alone
-
-	mu  sync.Mutex
-	own map[[32]byte]struct{} // guarded by mu; the blocks found last
-	age [][32]byte            // guarded by mu; the same, a ring once full
-	at  int                   // guarded by mu; the oldest in age
-}
-
-// found remembers an own block, before it is submitted.
-func (t *tips) found(id [32]byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, known := t.own[id]; known {
-		return
-	}
-	if t.own == nil {
-		t.own = make(map[[32]byte]struct{})
-	}
-	t.own[id] = struct{}{}
-	if len(t.age) < maxOwn {
-		t.age = append(t.age, id)
-		return
-	}
-	delete(t.own, t.age[t.at])
-	t.age[t.at] = id
-	t.at = (t.at + 1) % maxOwn
-}
-
-func (t *tips) isOwn(id [32]byte) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, own := t.own[id]
-	return own
 }
 
 // newTip has the parent of a published template looked at. It never waits: while
@@ -77,7 +38,7 @@ func (p *Pool) newTip(id [32]byte) {
 		return
 	}
 	t.last = id
-	if t.isOwn(id) {
+	if p.known.has(id) {
 		return // it must not push out one that has to be looked at, nor count as missed
 	}
 	select {
@@ -109,7 +70,7 @@ func (p *Pool) watchTips() {
 }
 
 func (p *Pool) lookAtTip(id [32]byte) error {
-	if p.tips.isOwn(id) {
+	if p.known.has(id) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(p.closing, tipTimeout)
@@ -130,7 +91,7 @@ func (p *Pool) lookAtTip(id [32]byte) error {
 	if got := blob.BlockID(block.AppendHashing(nil, extra)); got != id {
 		return fmt.Errorf("the daemon gave the block %x for it", got)
 	}
-	if p.tips.isOwn(id) {
+	if p.known.has(id) {
 		return nil // found while it was asked for
 	}
 	p.metrics.foreign.Inc()
