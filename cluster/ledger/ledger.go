@@ -82,7 +82,7 @@ const (
 	// former must not take the room of the latter. A quarter is far more than the
 	// honest refusals of a flush interval need.
 	rejectPart = 4
-	// workerSpan is the time in which a worker's claim to its slot fades to 1/e. A
+	// workerSpan is the time in which a worker's hold on its slot fades to 1/e. A
 	// rig that is off for a night keeps about a third of it, one that was taken
 	// away yields within a day or two.
 	workerSpan = 8 * time.Hour

@@ -43,8 +43,9 @@
 // Accepted means known. monerod answers submit_block with OK also for a block it puts beside its
 // main chain and even for one whose parent it has never seen, so an OK is checked by asking for
 // the block's header by id. While that has no answer, and after a submit_block whose answer was lost,
-// nobody knows, and the outcome says so unless another daemon has the block on its main chain. One that is beside the main chain of the daemon that answered first may
-// be on another's: Submit waits a little for the others before it says so.
+// nobody knows, and the outcome says so unless another daemon has the block on its main chain. One
+// that is beside the main chain of the daemon that answered first may be on another's: Submit
+// waits a little for the others before it says so.
 //
 // Who is blamed. A template that accept refuses (daemon.Refused) costs its daemon a while of being
 // left alone. That accept could not judge it costs the daemon nothing.

@@ -37,7 +37,7 @@ const (
 //
 // Each call runs on a link: an HTTP client with one connection of its own. monerod's digest nonces
 // are bound to the connection that got them, so a shared connection pool would answer 401 whenever
-// two calls overlap. Lanes are reused, newest first.
+// two calls overlap. Links are reused, newest first.
 type caller struct {
 	url         *url.URL
 	name        string // host:port

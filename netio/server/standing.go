@@ -28,8 +28,8 @@ const (
 	creditLimit   = 12
 )
 
-// inflightRoom is how many shares the session may have in flight, and claims
-// how many of them as likely blocks.
+// inflightRoom is how many shares the session may have in flight, and
+// candidates how many of its claims to be a block are believed at a time.
 func (s *session) inflightRoom() (shares, candidates int) {
 	limit := min(s.loop.server.cfg.InflightSession, 1<<16-1-candidateRoom)
 	if !s.proven {

@@ -2,6 +2,7 @@
 //
 //	event loops ──Submit──▶ queue ──Batch──▶ worker 0…n (pinned OS thread)
 //	                        │ candidates        │ hashing blob, native hash
+//	                        │ crowded ones      │
 //	                        │ shares            │ compare with claim, network
 //	                        │ unproven ones     │
 //	                        ▼ full, too late    ▼

@@ -74,8 +74,9 @@ func (w *worker) verdict(s *Share) validator.Verdict {
 	return validator.Accepted
 }
 
-// shed gives up on the shares that have waited too long. Claims to be a block are
-// never among them: a block is worth its hash even when its miner has given up.
+// shed gives up on the shares that have waited too long. What waits as a block
+// candidate is never among them: a block is worth its hash even when its miner has
+// given up. Claims beyond what a session may have believed wait as plain shares.
 func (w *worker) shed() {
 	for _, s := range w.late {
 		w.owner.judge(s, validator.ShedDeadline)
