@@ -6,7 +6,8 @@
 //	                  │                               │
 //	                  │                     StartManaged: lock the folder,
 //	                  │                     end a leftover server, write the
-//	                  │                     config, start, watch, restart
+//	                  │                     config; mend the append-only file,
+//	                  │                     start, watch, restart
 //	                  │                               │ unix socket
 //	                  ▼                               ▼
 //	Open: connect until StartTimeout ──▶ Check: role, version, eviction,
@@ -23,6 +24,11 @@
 // was lost may have run, so only its owner, who gave it an identity
 // (cluster/ledger: node stream and sequence), can send it again safely (I3).
 // What may run twice without harm goes through DoRepeatable and EvalRepeatable.
+//
+// The private server's append-only file is looked at before every start
+// (aofrepair.go): a damaged end, as a power loss leaves it, is cut off with a
+// copy of the original kept beside it, and what it held comes again from the
+// node's journal; damage with complete commands behind it is refused, untouched.
 //
 // Every key of a pool carries the hash tag {pool}, so one script may touch all
 // of them in Redis Cluster. One key, the count of node prefixes, is no pool's.

@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+
+	"github.com/assay-pool/assay/internal/lockdir"
 )
 
 // Defaults of ManagedConfig.
@@ -114,7 +117,7 @@ func StartManaged(ctx context.Context, cfg ManagedConfig) (*Managed, error) {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
 	var err error
-	if m.lock, err = LockDir(dir); err != nil {
+	if m.lock, err = lockdir.Take(dir); err != nil {
 		return nil, err
 	}
 	if err := m.prepare(ctx); err != nil {
@@ -152,6 +155,17 @@ func (m *Managed) prepare(ctx context.Context) error {
 		return fmt.Errorf("--data-dir: %w", err)
 	}
 	return nil
+}
+
+// PrivateURL is the address of the private server in a folder, and whether it
+// answers there.
+func PrivateURL(dir string) (url string, running bool) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		abs = dir
+	}
+	socket := socketIn(abs)
+	return "unix://" + escapePath(socket), ping(socket, probeTimeout)
 }
 
 func socketIn(dir string) string { return filepath.Join(dir, "redis.sock") }
@@ -241,9 +255,12 @@ func (m *Managed) keep(first chan<- error) {
 	}
 }
 
-// runOnce starts the server and waits for its end, which is an error unless
-// Stop asked for it.
+// runOnce mends the append-only file, starts the server and waits for its end,
+// which is an error unless Stop asked for it.
 func (m *Managed) runOnce() error {
+	if err := m.mendAOF(); err != nil {
+		return err
+	}
 	logged := fileSize(m.logFile())
 	cmd := exec.Command(m.binary, m.confFile())
 	cmd.Dir = m.dir
@@ -303,6 +320,9 @@ func (m *Managed) Stop() {
 	defer m.mu.Unlock()
 	if m.lock != nil {
 		os.Remove(filepath.Join(m.dir, pidName))
+		// Closing alone would leave it locked for as long as a process that is being
+		// started elsewhere has the file, too: between its fork and its exec.
+		unix.Flock(int(m.lock.Fd()), unix.LOCK_UN)
 		m.lock.Close()
 		m.lock = nil
 		if m.cfg.Registerer != nil {

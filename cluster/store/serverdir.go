@@ -21,13 +21,14 @@ import (
 )
 
 const (
-	pidName  = "redis.pid"
-	lockName = "lock"
+	pidName = "redis.pid"
 	// logMax is when redis.log is put aside at start, in bytes; one old log is
 	// kept.
 	logMax = 16 << 20
 	// logTail is how much of the log's end is looked at after a death, in bytes.
 	logTail = 4096
+	// logHead is how much is looked at of what a server logged at its start, in bytes.
+	logHead = 8192
 )
 
 // serverConfig is the private server's configuration.
@@ -74,23 +75,6 @@ func findServer(binary string) (string, error) {
 		return "", fmt.Errorf("--redis-server %s: %w", binary, err)
 	}
 	return "", fmt.Errorf("redis-server is not installed: install it (apt-get install redis-server), name its path by --redis-server, or use a Redis of your own by --redis URL: %w", err)
-}
-
-// LockDir keeps a second node out of --data-dir, or a folder in it, for as long
-// as the file is open. Go opens files close-on-exec, so the server does not inherit the lock.
-func LockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("--data-dir: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("--data-dir: %s is in use by another node; give each node its own --data-dir", dir)
-		}
-		return nil, fmt.Errorf("--data-dir: lock %s: %w", dir, err)
-	}
-	return f, nil
 }
 
 func writePID(dir string, pid int) error {
@@ -212,6 +196,17 @@ func fileSize(path string) int64 {
 	return st.Size()
 }
 
+// logFrom is the beginning of what was logged after the first from bytes.
+func logFrom(path string, from int64) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b, _ := io.ReadAll(io.NewSectionReader(f, from, logHead))
+	return string(b)
+}
+
 // tail is the end of what was logged after the first from bytes.
 func tail(path string, from int64) string {
 	f, err := os.Open(path)
@@ -228,22 +223,70 @@ func tail(path string, from int64) string {
 // explainExit adds what the log says and, where there is one, the remedy.
 func explainExit(dir, logFile string, logged int64, err error) error {
 	text := tail(logFile, logged)
-	switch {
-	case strings.Contains(text, "Bad file format reading the append only file"),
-		strings.Contains(text, "Unrecoverable error reading the append only file"),
-		strings.Contains(text, "Invalid AOF manifest"):
-		return fmt.Errorf("private redis-server cannot read its append-only file: keep a copy of %s, then run redis-check-aof --fix on the .manifest in it (log: %s; last line: %s): %w",
-			filepath.Join(dir, "appendonlydir"), logFile, lastLine(text), err)
-	case strings.Contains(text, "No space left on device"):
+	signal := endSignal(err)
+	// A damaged RDB base may end the server by a signal of its own, with pages of dump.
+	if head := logFrom(logFile, logged); signal != syscall.SIGKILL && signal != syscall.SIGTERM && unreadable(head) {
+		return fmt.Errorf("private redis-server cannot read its append-only file (%s): %s (log: %s; it says: %s): %w",
+			unreadableFile(dir, head), waysOut(dir), logFile, warning(head), err)
+	}
+	if strings.Contains(text, "No space left on device") {
 		return fmt.Errorf("private redis-server: the disk of --data-dir is full (log: %s): %w", logFile, err)
 	}
+	if signal != 0 {
+		return fmt.Errorf("private redis-server was ended by signal %s: %w", signal, err)
+	}
+	return fmt.Errorf("private redis-server (log: %s; last line: %s): %w", logFile, lastLine(text), err)
+}
+
+// unreadable tells from the log of a start whether its data was the reason of
+// its end.
+func unreadable(head string) bool {
+	for _, s := range []string{"reading the append only file", "AOF MANIFEST FILE ERROR", "Invalid AOF manifest",
+		"the truncated file is not the last file", "Unable to obtain the AOF file"} {
+		if strings.Contains(head, s) {
+			return true
+		}
+	}
+	return strings.Contains(head, "Reading RDB base file on AOF loading") && !strings.Contains(head, "Done loading RDB")
+}
+
+// unreadableFile is the file that the log of a start names last, the base if it
+// names none: then it is the RDB reader that complains. It is their folder if
+// the manifest cannot be read.
+func unreadableFile(dir, head string) string {
+	folder := filepath.Join(dir, aofDirName)
+	files, _ := readManifest(folder)
+	path, named := folder, -1
+	for _, f := range files {
+		if at := strings.LastIndex(head, f.name); at > named || named < 0 && f.kind == "b" {
+			path, named = filepath.Join(folder, f.name), at
+		}
+	}
+	return path
+}
+
+// warning is the last of the log's warnings before the server's dump, if it
+// left one.
+func warning(head string) string {
+	head, _, _ = strings.Cut(head, "=== REDIS BUG REPORT START")
+	found := ""
+	for line := range strings.Lines(head) {
+		if strings.Contains(line, " # ") {
+			found = line
+		}
+	}
+	return strings.TrimSpace(found)
+}
+
+// endSignal is the signal that ended the server, 0 if none did.
+func endSignal(err error) syscall.Signal {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-			return fmt.Errorf("private redis-server was ended by signal %s: %w", ws.Signal(), err)
+			return ws.Signal()
 		}
 	}
-	return fmt.Errorf("private redis-server (log: %s; last line: %s): %w", logFile, lastLine(text), err)
+	return 0
 }
 
 func lastLine(text string) string {
