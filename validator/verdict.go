@@ -44,7 +44,8 @@ const (
 	ShedDeadline
 	// ShedEpoch is a share whose RandomX seed is not resident.
 	ShedEpoch
-	// ShedLedger is a share the ledger had no room to credit.
+	// ShedLedger is a share that could not be written down: the journal is full, or
+	// its disk takes nothing.
 	ShedLedger
 	// ShedShutdown is a share that arrived while the node was stopping.
 	ShedShutdown

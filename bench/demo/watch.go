@@ -79,41 +79,33 @@ type timed struct {
 	scrape.Sample
 }
 
-// newBlocks are the blocks recorded since the first seen of them, oldest first.
+// newBlocks are the blocks that have closed a round since the first seen of them,
+// oldest first.
 func (d *demo) newBlocks(ctx context.Context, seen int) ([]ledger.BlockRecord, error) {
-	blocks, err := d.books.Blocks(ctx, blocksAtOnce)
+	blocks, err := d.books.Closing(ctx, seen+blocksAtOnce)
 	if err != nil {
 		return nil, err
 	}
 	slices.Reverse(blocks)
-	var fresh []ledger.BlockRecord
-	for _, b := range blocks {
-		if b.Round > uint64(seen) {
-			fresh = append(fresh, b)
-		}
-	}
-	return fresh, nil
+	return blocks[min(seen, len(blocks)):], nil
 }
 
 // show prints the new blocks and the live line.
 func (d *demo) show(ctx context.Context, began time.Time, samples []timed, fresh []ledger.BlockRecord, seen, n int) error {
-	for _, b := range fresh {
+	for i, b := range fresh {
+		round := seen - len(fresh) + i + 1
 		id, err := d.blockID(ctx, b.Height)
 		if err != nil {
 			return err
 		}
 		if own := hex.EncodeToString(b.ID[:]); own != id {
-			return fmt.Errorf("round %d was closed by block %s at height %d, but monerod has %s there", b.Round, own, b.Height, id)
+			return fmt.Errorf("round %d was closed by block %s at height %d, but monerod has %s there", round, own, b.Height, id)
 		}
 		d.endLine()
-		fmt.Fprintf(d.cfg.Out, "block  height %d  id %s  round %d: %d shares, %d hashes\n", b.Height, id, b.Round, b.Shares, b.Hashes)
+		fmt.Fprintf(d.cfg.Out, "block  height %d  id %s  round %d: %d shares, %d hashes\n", b.Height, id, round, b.Shares, b.Hashes)
 	}
 	if !d.cfg.TTY && n%int(quietInterval/lineInterval) != 0 {
 		return nil
-	}
-	round, err := d.books.CurrentRound(ctx)
-	if err != nil {
-		return err
 	}
 	first, last := samples[0], samples[len(samples)-1]
 	rate := "-"
@@ -132,7 +124,7 @@ func (d *demo) show(ctx context.Context, began time.Time, samples []timed, fresh
 	const shares = "assay_shares_total"
 	fmt.Fprintf(d.cfg.Out, "%s%5s  miners %.0f  %s H/s  shares %.0f accepted / %.0f rejected  verify %s  blocks %d  height %.0f  round %d%s",
 		start, time.Since(began).Round(time.Second), last.Sum("assay_sessions", "", ""), rate,
-		last.Sum(shares, "class", "accepted"), last.Sum(shares, "class", "rejected"), verify, seen, last.Sum("assay_template_height", "", ""), round.Number, end)
+		last.Sum(shares, "class", "accepted"), last.Sum(shares, "class", "rejected"), verify, seen, last.Sum("assay_template_height", "", ""), seen+1, end)
 	return nil
 }
 

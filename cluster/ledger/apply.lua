@@ -1,41 +1,73 @@
--- Applies one batch of summed credits and rejects, once.
+-- Applies one range (from, to] of a journal: summed credits and rejects, then at
+-- most one event. All of it or nothing, once.
 --
--- KEYS  1 mark  2 stats  3 round hashes  4 round shares  5 round total
+-- KEYS  1 marks  2 stats  3 open chunk  4 blocks  5 rounds  6 gaps
+--       7 prefix of a chunk  8 prefix of a block  9 owners
 --       then one slice per minute, then (wallet, workers, slots) per wallet
--- ARGV  seq, mark TTL s, longest and shortest wallet TTL s, wallets kept,
---       work of a wallet kept, max workers, worker span s,
---       hashes, shares, first share ms, last share ms,
+-- ARGV  journal, prefix of this start, from, to, its cumulative hashes and shares
+--       at to, node,
+--       longest and shortest wallet TTL s, wallets kept, work of a wallet kept,
+--       max workers, worker span s,
+--       size of a chunk, least time of a chunk ms,
+--       hashes, verified hashes, unverified hashes, shares,
+--       first share ms, last share ms,
 --       #minutes,  per minute:  unix time to expire at, hashes
 --       #reasons,  per reason:  reason, count
---       #wallets,  per wallet:  name, hashes, shares, last ms,
+--       #wallets,  per wallet:  name, hashes, verified, unverified, shares, last ms,
 --                               #reasons, (reason, count)*, #workers
 --         per worker: name, hashes, shares, last ms, rejects,
 --                     #slices, (index of the minute, hashes)*
--- reply {'ok', seq} | {'dup', mark} | {'gap', mark} | {'half', mark}
---       | {'overflow', text} | {'corrupt', text}
+--       event: '' | 'found' | 'accepted' | 'refused' | 'clawback' | 'vest' | 'gap',
+--       and its arguments, see below
+-- reply {'ok', mark, word*}: the words tell what the event did
+--       | {'mark', mark}: from is not the mark
+--       | {'fenced', prefix}: a later start applies the journal
+--       | {'half', mark} | {'overflow', text} | {'corrupt', text}
+--
+-- Chunks and blocks are named by number and id behind a prefix that carries the
+-- pool's hash tag, hence the slot of the declared keys.
 
 local at = 0
 local function arg() at = at + 1; return ARGV[at] end
 local function num() return tonumber(arg()) end
 
-local mark, stats, rHashes, rShares, rTotal = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local seq, markTTL, longTTL, shortTTL = arg(), arg(), num(), num()
+local marks, stats, openChunk, blocks, rounds, gaps = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local chunkPrefix, blockPrefix, owners = KEYS[7], KEYS[8], KEYS[9]
+local journal, start, from, to = arg(), arg(), arg(), arg()
+local mark = to .. ' ' .. arg() .. ' ' .. arg() .. ' ' .. arg()
+local longTTL, shortTTL = num(), num()
 local walletsKept, walletWork, maxWorkers, workerSpan = num(), num(), num(), num()
-local hashes, shares, first, last = arg(), arg(), arg(), arg()
+local chunkSize, chunkTime = arg(), num()
+local hashes, verified, unverified, shares, first, last = arg(), arg(), arg(), arg(), arg(), arg()
 
-local no = check(mark, seq)
+local owner = redis.call('HGET', owners, journal) or '0'
+if tonumber(owner) > tonumber(start) then return {'fenced', owner} end
+
+local no = check(marks, journal, from)
 if no then return no end
 
 -- Every sum below is a part of one of these two, so when they fit all fit, and
 -- no HINCRBY can fail half way.
-for _, f in ipairs({{'hashes', hashes}, {'shares', shares}}) do
-  local now = redis.call('HGET', stats, f[1]) or '0'
-  local ok = fits(now, f[2])
-  if ok == nil then return {'corrupt', stats .. ' ' .. f[1] .. ' is ' .. now} end
-  if not ok then return {'overflow', stats .. ' ' .. f[1] .. ' is ' .. now .. ', adding ' .. f[2] .. ' exceeds 2^63-1'} end
+local before = redis.call('HGET', stats, 'hashes') or '0'
+for _, f in ipairs({{'hashes', before, hashes}, {'shares', redis.call('HGET', stats, 'shares') or '0', shares}}) do
+  local ok = fits(f[2], f[3])
+  if ok == nil then return {'corrupt', stats .. ' ' .. f[1] .. ' is ' .. f[2]} end
+  if not ok then return {'overflow', stats .. ' ' .. f[1] .. ' is ' .. f[2] .. ', adding ' .. f[3] .. ' exceeds 2^63-1'} end
 end
+local chunk = redis.call('GET', openChunk) or '1'
+if not string.match(chunk, '^[1-9]%d*$') then return {'corrupt', openChunk .. ' is ' .. chunk} end
 
-begin(mark, seq)
+-- Both move in one step, so a chunk that has more than its mark says is the work of
+-- somebody else: what it has would count twice.
+local has = redis.call('HGET', chunkPrefix .. chunk, '@' .. journal)
+if has and tonumber(has) > tonumber(from) then
+  return {'corrupt', chunkPrefix .. chunk .. ' has journal ' .. journal .. ' up to ' .. has .. ', but its mark is ' .. from}
+end
+if owner ~= start then redis.call('HSET', owners, journal, start) end
+
+-- The '!' stays if an error ends the script half way. Redis logs a script's
+-- writes as one transaction, so it is never seen after a crash.
+if to ~= from then redis.call('HSET', marks, journal, '!' .. mark) end
 
 -- Weights say whose work was more of late. They decide what is kept, they are no
 -- account of anything: logarithms of difficulty, in which work done a span ago
@@ -60,9 +92,6 @@ if credited then
   redis.call('HINCRBY', stats, 'hashes', hashes)
   redis.call('HINCRBY', stats, 'shares', shares)
   redis.call('HSET', stats, 'last', last)
-  redis.call('HINCRBY', rTotal, 'hashes', hashes)
-  redis.call('HINCRBY', rTotal, 'shares', shares)
-  redis.call('HSETNX', rTotal, 'started', first)
   redis.call('HSET', stats, 'weight', text(weight(redis.call('HGET', stats, 'weight'), hashes, longTTL)))
 end
 
@@ -79,12 +108,40 @@ local function lifetime(w)
   return string.format('%.0f', math.max(shortTTL, longTTL * math.min(1, math.exp(w - full))))
 end
 
+-- The open chunk. It is there once something was written to it.
+local function chunkKey(n) return chunkPrefix .. n end
+local function touch()
+  local key = chunkKey(chunk)
+  redis.call('HSETNX', key, '#before', before)
+  if to ~= from then redis.call('HSET', key, '@' .. journal, to) end
+  return key
+end
+local open = touch()
+if credited then
+  add(open, '#hashes', verified)
+  add(open, '#unverified', unverified)
+  redis.call('HINCRBY', open, '#shares', shares)
+  redis.call('HSETNX', open, '#first', first)
+  redis.call('HSET', open, '#last', last)
+end
+
+-- cut closes the open chunk; what comes later lands in the next one.
+local function cut(ms, block)
+  redis.call('HSET', open, '#closed', ms)
+  if block then redis.call('HSET', open, '#block', block) end
+  redis.call('SET', openChunk, chunk)
+  redis.call('INCR', openChunk)
+  local was = tonumber(chunk)
+  chunk = redis.call('GET', openChunk)
+  return was
+end
+
 local slice, n = {}, num()
 for i = 1, n do
-  slice[i] = {key = KEYS[5 + i], expire = arg()}
+  slice[i] = {key = KEYS[9 + i], expire = arg()}
   redis.call('HINCRBY', slice[i].key, '*', arg())
 end
-local base = 5 + n
+local base = 9 + n
 
 for _ = 1, num() do
   local reason, count = arg(), arg()
@@ -133,11 +190,11 @@ end
 
 for w = 1, num() do
   local wKey, kKey, slots = KEYS[base + 3 * w - 2], KEYS[base + 3 * w - 1], KEYS[base + 3 * w]
-  local name, h, s, l = arg(), arg(), arg(), num()
+  local name, h, v, u, s, l = arg(), arg(), arg(), arg(), arg(), num()
   local known, ttl = s ~= '0', nil
   if known then
-    redis.call('HINCRBY', rHashes, name, h)
-    redis.call('HINCRBY', rShares, name, s)
+    add(open, name, v)
+    add(open, '~' .. name, u)
     redis.call('HINCRBY', wKey, 'hashes', h)
     redis.call('HINCRBY', wKey, 'shares', s)
     local old = redis.call('HMGET', wKey, 'last', 'weight')
@@ -186,5 +243,149 @@ end
 -- Last: a slice that is already too old is deleted by its own expiry.
 for i = 1, #slice do redis.call('EXPIREAT', slice[i].key, slice[i].expire) end
 
-finish(mark, seq, markTTL)
-return {'ok', seq}
+-- Events. What they write stands behind everything that was credited before.
+local word = {}
+
+-- record writes down a found block. arguments: #fields, (field, value)*
+local function record(id, state)
+  local key = blockPrefix .. id
+  redis.call('HSET', key, 'id', id, 'state', state, 'journal', journal, 'position', to)
+  for _ = 1, num() do
+    local field, value = arg(), arg()
+    redis.call('HSET', key, field, value)
+  end
+  return key
+end
+
+-- sums adds what chunks have to a block's round, or takes it away.
+local function sums(key, sign, low, high)
+  for c = low, high do
+    local got = redis.call('HMGET', chunkKey(string.format('%.0f', c)), '#hashes', '#unverified', '#shares')
+    add(key, 'hashes', sign .. (got[1] or '0'))
+    add(key, 'unverified', sign .. (got[2] or '0'))
+    add(key, 'shares', sign .. (got[3] or '0'))
+  end
+end
+
+-- neighbour is the round next to a chunk: its block's id and its cut.
+local function neighbour(found) return found[1], tonumber(found[2]) end
+local function roundBefore(c) return neighbour(redis.call('ZREVRANGEBYSCORE', rounds, '(' .. c, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)) end
+local function roundFrom(c) return neighbour(redis.call('ZRANGEBYSCORE', rounds, c, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)) end
+
+-- close makes a round of the chunks between the round before and the block's
+-- cut. Where a later block has closed a round over them already the chunks are
+-- taken from it, unless they are being paid out: then the block closes what is
+-- open now.
+local function close(id, key, ms)
+  local cutAt = tonumber(redis.call('HGET', key, 'cut'))
+  local next = roundFrom(cutAt)
+  if next then
+    local state = redis.call('HGET', blockPrefix .. next, 'state')
+    if state ~= 'found' and state ~= 'immature' then
+      cutAt, next = cut(ms, id), nil
+      redis.call('HSET', key, 'cut', cutAt, 'late', 1)
+      redis.call('ZADD', blocks, cutAt, id)
+    end
+  end
+  local _, low = roundBefore(cutAt)
+  low = (low or 0) + 1
+  if next then
+    redis.call('HSET', blockPrefix .. next, 'first', cutAt + 1)
+    sums(blockPrefix .. next, '-', low, cutAt)
+  end
+  redis.call('HSET', key, 'state', 'immature', 'first', low, 'closed', ms, 'hashes', 0, 'unverified', 0, 'shares', 0)
+  sums(key, '', low, cutAt)
+  redis.call('ZADD', rounds, cutAt, id)
+  redis.call('HINCRBY', stats, 'blocks', 1)
+  local s = redis.call('HMGET', key, 'hashes', 'unverified', 'shares')
+  word = {'closed', tostring(low), tostring(cutAt), s[1], s[2], s[3]}
+end
+
+local event = arg()
+if event == 'found' then -- block id, ms, fields
+  local id, ms = arg(), arg()
+  if redis.call('EXISTS', blockPrefix .. id) == 1 then
+    word = {'known'}
+  else
+    local cutAt = cut(ms, id)
+    redis.call('HSET', record(id, 'found'), 'cut', cutAt)
+    redis.call('ZADD', blocks, cutAt, id)
+    word = {'found', tostring(cutAt)}
+  end
+elseif event == 'accepted' or event == 'refused' then -- block id, ms, daemon or reason, fields
+  local id, ms, why = arg(), arg(), arg()
+  local key = blockPrefix .. id
+  local state = redis.call('HGET', key, 'state')
+  if not state then -- its record was never written: the disk was full, say
+    record(id, 'found')
+    local cutAt = cut(ms, id)
+    redis.call('HSET', key, 'cut', cutAt)
+    redis.call('ZADD', blocks, cutAt, id)
+    state = 'found'
+  end
+  if state ~= 'found' then
+    word = {'known'}
+  elseif event == 'accepted' then
+    redis.call('HSET', key, 'daemon', why)
+    close(id, key, ms)
+  else
+    redis.call('HSET', key, 'state', 'orphaned', 'reason', why, 'closed', ms)
+    word = {'orphaned'}
+  end
+elseif event == 'clawback' then -- wallet: all its unverified credit goes
+  local wallet, taken = '~' .. arg(), 0
+  for c = tonumber(redis.call('HGET', stats, 'oldest') or '1'), tonumber(chunk) do
+    local key = chunkKey(string.format('%.0f', c))
+    local u = redis.call('HGET', key, wallet)
+    if u then
+      redis.call('HDEL', key, wallet)
+      add(key, '#unverified', '-' .. u)
+      add(stats, 'clawed', u)
+      local of = roundFrom(c)
+      if of then add(blockPrefix .. of, 'unverified', '-' .. u) end
+      taken = taken + 1
+    end
+  end
+  word = {'clawed', tostring(taken)}
+elseif event == 'vest' then -- wallet, hashes: so much of its unverified credit is verified, the oldest first
+  local wallet = arg()
+  redis.call('HSET', stats, '#vest', arg())
+  for c = tonumber(redis.call('HGET', stats, 'oldest') or '1'), tonumber(chunk) do
+    local left = redis.call('HGET', stats, '#vest')
+    if left == '0' then break end
+    local key = chunkKey(string.format('%.0f', c))
+    local u = redis.call('HGET', key, '~' .. wallet)
+    if u then
+      if not atMost(u, left) then u = left end
+      add(key, '~' .. wallet, '-' .. u)
+      if redis.call('HGET', key, '~' .. wallet) == '0' then redis.call('HDEL', key, '~' .. wallet) end
+      add(key, '#unverified', '-' .. u)
+      add(key, wallet, u)
+      add(key, '#hashes', u)
+      add(stats, '#vest', '-' .. u)
+      local of = roundFrom(c)
+      if of then
+        add(blockPrefix .. of, 'unverified', '-' .. u)
+        add(blockPrefix .. of, 'hashes', u)
+      end
+    end
+  end
+  word = {'vested', redis.call('HGET', stats, '#vest')}
+  redis.call('HDEL', stats, '#vest')
+elseif event == 'gap' then -- JSON
+  redis.call('RPUSH', gaps, arg())
+  redis.call('LTRIM', gaps, -1000, -1)
+  word = {'gap'}
+end
+
+-- A chunk that is full, by the doubles that a decision may use, and old enough
+-- is cut behind the range.
+if credited and open == chunkKey(chunk) then
+  local got = redis.call('HMGET', open, '#hashes', '#unverified', '#first')
+  if tonumber(got[1] or '0') + tonumber(got[2] or '0') >= tonumber(chunkSize) and tonumber(last) - tonumber(got[3]) >= chunkTime then
+    cut(last)
+  end
+end
+
+if to ~= from then redis.call('HSET', marks, journal, mark) end
+return {'ok', redis.call('HGET', marks, journal) or '0 0 0', unpack(word)}

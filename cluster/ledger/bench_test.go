@@ -2,103 +2,121 @@ package ledger
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
+	"github.com/assay-pool/assay/cluster/journal"
+	"github.com/assay-pool/assay/cluster/store"
 	"github.com/assay-pool/assay/cluster/store/redistest"
 )
 
-// BenchmarkApply is the cost of one batch, Redis' own time included.
+// BenchmarkApply is the cost of one range in Redis, of so many wallets with a share
+// each.
 func BenchmarkApply(b *testing.B) {
-	for _, wallets := range []int{1, 100, 1000} {
-		b.Run(fmt.Sprintf("wallets-%d", wallets), func(b *testing.B) {
-			srv := redistest.Start(b, "--appendfsync", "everysec")
-			l := openLedger(b, openStore(b, srv), func(c *Config) { c.FlushInterval = time.Hour })
-			names := make([]string, wallets)
-			for i := range names {
-				names[i] = fmt.Sprintf("4%094d", i)
+	for _, wallets := range []int{1, 30, DefaultBatchEntries} {
+		b.Run(fmt.Sprintf("entries-%d", wallets), func(b *testing.B) {
+			st := openStore(b, redistest.Start(b, "--appendfsync", "everysec").URL())
+			keys, err := store.NewKeys("test")
+			if err != nil {
+				b.Fatal(err)
 			}
+			cfg := Config{Store: st, Journal: new(journal.Journal), Node: "n"}
+			if err := cfg.setDefaults(); err != nil {
+				b.Fatal(err)
+			}
+			batch, scripts, at := newBatch(), newScripts(), journal.Position(0)
 			b.ReportAllocs()
 			for b.Loop() {
-				for _, w := range names {
-					credit(b, l, w, "rig", 120000)
+				batch.begin(at, journal.Sums{})
+				for i := range wallets {
+					batch.credit(&journal.Credit{Wallet: fmt.Sprintf("4%094d", i), Worker: "rig", Difficulty: 120000, Time: time.Now()})
 				}
-				flush(b, l)
+				at++
+				batch.to = at
+				k, a := batch.call(&cfg, keys, "j", 1, chunkSize{1e9, time.Minute})
+				reply, err := st.Eval(b.Context(), scripts.apply, k, a).AsStrSlice()
+				if err != nil || reply[0] != "ok" {
+					b.Fatal(reply, err)
+				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*wallets), "µs/wallet")
+			b.ReportMetric(float64(b.N*wallets)/b.Elapsed().Seconds(), "entries/s")
 		})
 	}
 }
 
-// BenchmarkCredit is the cost of a share on the event loop's side.
-func BenchmarkCredit(b *testing.B) {
-	l := openLedger(b, openStore(b, redistest.Start(b)), func(c *Config) { c.FlushInterval = DefaultFlushInterval })
-	names := make([]string, 1000)
-	for i := range names {
-		names[i] = fmt.Sprintf("4%094d", i)
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		credit(b, l, names[i%len(names)], "rig", 120000)
-		i++
+// BenchmarkDrain is a backlog's way from the journal to Redis; one op is all of it.
+func BenchmarkDrain(b *testing.B) {
+	const shares = 50_000
+	for _, wallets := range []int{50, 5000} {
+		b.Run(fmt.Sprintf("wallets-%d", wallets), func(b *testing.B) {
+			st := openStore(b, redistest.Start(b, "--appendfsync", "everysec").URL())
+			bed := newBed(b, st, slow)
+			c := newCrowd(bed.j, wallets)
+			c.send(shares)
+			c.answered(b)
+			pool := 0
+			for b.Loop() {
+				pool++ // has nothing of it yet
+				cfg := bed.cfg
+				cfg.Pool = fmt.Sprint("drain", pool)
+				l, err := Open(b.Context(), cfg)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := l.Flush(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				if err := l.Close(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N*shares)/b.Elapsed().Seconds(), "records/s")
+		})
 	}
 }
 
-// BenchmarkCommandsPerShare credits 10,000 shares a second from 1000 wallets at
-// the default flush interval, one op = one second, and counts what reached
-// Redis.
-func BenchmarkCommandsPerShare(b *testing.B) {
-	l := openLedger(b, openStore(b, redistest.Start(b, "--appendfsync", "everysec")), func(c *Config) { c.FlushInterval = DefaultFlushInterval })
-	names := make([]string, 1000)
-	for i := range names {
-		names[i] = fmt.Sprintf("4%094d", i)
+// stat reads a number of INFO.
+func stat(b testing.TB, srv *redistest.Server, section, pattern string) float64 {
+	m := regexp.MustCompile(pattern).FindStringSubmatch(srv.CLI("INFO", section))
+	if m == nil {
+		return 0
 	}
-	before := testutil.ToFloat64(l.metrics.calls)
-	shares := 0
+	n, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// BenchmarkCommandsPerShare credits 10,000 shares a second from 5,000 wallets at
+// the default flush interval, one op = one second, and counts what reached Redis:
+// the calls, what they ran, and the bytes.
+func BenchmarkCommandsPerShare(b *testing.B) {
+	srv := redistest.Start(b, "--appendfsync", "everysec")
+	bed := newBed(b, openStore(b, srv.URL()), func(b *bed) {
+		b.cfg.FlushInterval, b.jcfg.Sync = DefaultFlushInterval, journal.DefaultSync
+	})
+	bed.l.SetDifficulty(1e12)
+	c := newCrowd(bed.j, 5000)
+	count := func() (calls, ran, bytes float64) {
+		return stat(b, srv, "commandstats", `cmdstat_evalsha:calls=(\d+)`) + stat(b, srv, "commandstats", `cmdstat_eval:calls=(\d+)`),
+			stat(b, srv, "stats", `total_commands_processed:(\d+)`), stat(b, srv, "stats", `total_net_input_bytes:(\d+)`)
+	}
+	calls, ran, bytes := count()
 	for b.Loop() {
 		tick := time.NewTicker(10 * time.Millisecond)
 		for range 100 { // 100 shares every 10 ms
 			<-tick.C
-			for range 100 {
-				if err := l.Credit(Credit{Wallet: names[shares%len(names)], Worker: "rig", Difficulty: 120000, Time: time.Now()}); err != nil {
-					b.Fatal(err)
-				}
-				shares++
-			}
+			c.send(100)
 		}
 		tick.Stop()
 	}
-	flush(b, l)
-	b.ReportMetric((testutil.ToFloat64(l.metrics.calls)-before)/float64(shares), "commands/share")
-}
-
-// BenchmarkCreditFolding is the cost of a credit while a full ledger is folded,
-// which is how long a refused share on an event loop may have to wait. cells/op
-// does not depend on the entries there are; the time of a cell does a little
-// (caches, and whether it has a minute to lose).
-func BenchmarkCreditFolding(b *testing.B) {
-	for _, entries := range []int{10_000, 200_000} {
-		b.Run(fmt.Sprintf("entries-%d", entries), func(b *testing.B) {
-			l := bareLedger(b, entries)
-			names := make([]string, entries*9/10)
-			for i := range names {
-				names[i] = fmt.Sprint(i)
-				credit(b, l, "w", names[i], 1)
-			}
-			minute, i := 1, 0
-			before := l.folding.visited
-			b.ReportAllocs()
-			for b.Loop() {
-				if !l.folding.running {
-					minute++ // a pass begins again
-				}
-				l.Credit(Credit{Wallet: "w", Worker: names[i%len(names)], Difficulty: 1, Time: noon.Add(time.Duration(minute) * time.Minute)})
-				i++
-			}
-			b.ReportMetric(float64(l.folding.visited-before)/float64(b.N), "cells/op")
-		})
-	}
+	c.answered(b)
+	bed.flush()
+	calls2, ran2, bytes2 := count()
+	b.ReportMetric((calls2-calls)/float64(c.sent), "calls/share")
+	b.ReportMetric((ran2-ran)/float64(c.sent), "commands/share")
+	b.ReportMetric((bytes2-bytes)/float64(c.sent), "bytes/share")
 }

@@ -1,55 +1,70 @@
-// Package ledger keeps a pool's books in Redis: rounds, wallets, workers,
-// blocks, each share counted exactly once (I3).
+// Package ledger keeps a pool's books in Redis: chunks of credit, rounds, blocks,
+// wallets and workers, each share counted exactly once (I3).
 //
-//	Credit / Reject ──▶ open segment: sums per (wallet, worker, minute)
-//	                        │ Found cuts it
-//	                        ▼
-//	      [segment │ find]─[segment │ find]─[open segment]     never sent yet: may still
-//	                        │                                  grow and be folded
-//	                        │ flusher: the oldest, in pieces of BatchEntries
-//	                        ▼
-//	      item = (stream, sequence, exact content) ── apply.lua / close.lua ──▶ Redis
-//	                        │  kept for RetainFor after its answer: a Redis that
-//	                        ▼  comes back with less than it had said gets it again,
-//	                     retained                           its rejects excepted
+//	journal (disk) ──read from the mark──▶ batch: a range (from, to], summed by wallet,
+//	    ▲                                    │     worker and minute; at most one event ends it
+//	    │ Seek(mark)                         ▼
+//	    └──"mark is elsewhere"── apply.lua: is from the mark? ── yes ──▶ chunks, counters,
+//	                                         ▲                           blocks, rounds; mark = to
+//	        rejects (memory) ──ride along────┘
 //
-// A stream is one start of one node; Redis keeps the last sequence applied of
-// each (its mark) and moves it in the same script that moves the sums. So an
-// item whose answer was lost is sent again unchanged: it is counted if it was
-// not, and answered "duplicate" if it was. An item that skips one is refused
-// with the mark, and the ledger goes on from there.
+// # Exactly once
 //
-// A find waits at the head of the queue until its block is settled (Accepted,
-// Rejected, LeaveOpen or SettleTimeout), so the round it closes holds exactly this node's
-// shares up to the finder's. A block accepted later than that closes whatever
-// round is then open, and so does one that an earlier start has left open (Reopen).
-// The block id makes closing repeatable.
+// The journal is the stream, and the mark in Redis is a position in it. One script
+// applies a range and moves the mark, and it does so only if the range begins at the
+// mark. A range whose answer was lost is offered again: it is applied if it was not,
+// and if it was the mark says so. A Redis that comes back with less than it had
+// confirmed (a crash within its fsync window, a failover to a lagging replica, an
+// older dump, an empty one) has an older mark, and the journal is read again from
+// there. So nothing is kept in memory for a repetition, whatever it takes: a Redis
+// that is away for an hour costs disk.
 //
-// Order per node is the queue's; between nodes it is the order in which Redis
-// runs the scripts. Each share is in one round, each block closes one round.
+// A mark older than the journal, or bytes of it that are damaged, are a gap: its sums
+// are told to the unit (the journal's headers have them), it is listed in Redis,
+// counted, and an alarm. Then the range behind it is applied.
 //
-// Locks: Ledger.mu guards the queue and all that hangs on it. Nothing is called
-// and nothing is sent while it is held, and no work under it grows with what
-// waits: event loops take it for each refused share. Entries are kept in chunks
-// that are never copied, folding goes on by a few cells a call (fold.go), and a
-// segment is read and emptied only when it is the flusher's alone. The items are
-// the flusher's alone, too.
+// Refused shares are statistics. They are not journalled; they ride along with a
+// range, or alone, and may be lost with the process.
+//
+// # Chunks, rounds, blocks
+//
+//	chunk   1      2      3      4      5      6      7
+//	     ───────┬──────┬──────┬──────┬──────┬──────┬─ ─ ─ ▶ credit
+//	          full   block A  full  full  block B full  open
+//	     └─ round of A ┘└──── round of B ─────┘└─ open ─
+//
+// Credit lands in the open chunk. A chunk is cut when it is full (size.go) and at
+// every found block, so that the finder's share and all before it of that node are
+// in the chunks up to the cut. A round is the chunks between the cuts of two blocks
+// that were accepted, whenever that became known: a block that is accepted late takes
+// its chunks from the round behind it, and one that is refused leaves only a cut. A
+// PPLNS window is a range of chunks, too, the oldest in part ([Reader.Window]).
+// Each wallet has a verified and an unverified sum in a chunk; trust moves one to
+// the other (vest) or empties it (claw-back), by records of the journal.
+//
+// A chunk remembers up to where each journal is in it. So an audit ([Audit]) adds up
+// the journals again and compares to the unit, whatever the order of many nodes was.
+//
+// Chunks of paid rounds are put away as one compressed value a round (archive.go).
+//
+// Order per node is the journal's; between nodes it is the order in which Redis runs
+// the scripts. Each share is in one chunk, each block closes at most one round.
+//
+// # Who may touch what
+//
+// The flusher's goroutine owns the reader of the journal, the batch and all that is
+// said to Redis. Ledger.mu guards what others read of it, rejects.mu the refusals that
+// wait; both are leaves, held for a few instructions.
 //
 // A pool's keys are tied to its coin and wallet by the first node that opens them
 // (identity.lua): another one is refused at start, or two coins would share rounds.
+// Keys of an earlier layout are refused, too.
 //
 // Redis may refuse writes for long: READONLY after a failover, OOM, a full disk.
-// Nothing is dropped then, the item waits; Status and the metrics tell, as of the
-// moment they are read, what waits and since when nothing was written, and the log
-// says it again and again (trouble.go). An idle flusher writes its mark, to learn
-// of it too.
+// Status and the metrics tell, as of the moment they are read, how much of the journal
+// waits and since when nothing was written, and the log says it again and again
+// (trouble.go). An idle flusher applies a range of nothing, to learn of it too.
 //
-// Refused shares cost their sender no hash, so they never crowd out credits: they
-// have a part of the room (rejectPart), calls of their own, and once confirmed
-// only an empty call is retained of them.
-//
-// Two things come later and have their place here: the journal on disk, which
-// will feed Credit again after a crash of the node (until then what Redis has
-// not confirmed dies with the process), and node leases with fencing (until then
-// a node prefix is a number counted up in Redis, one per start).
+// Node leases with fencing have their place in Open, which now takes a number counted
+// up in Redis as this start's prefix.
 package ledger

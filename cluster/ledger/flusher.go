@@ -2,43 +2,41 @@ package ledger
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/assay-pool/assay/cluster/journal"
+	"github.com/assay-pool/assay/cluster/store"
+	"github.com/assay-pool/assay/internal/crash"
 )
 
-// spareBatches is the size up to which a sent segment is used again, in batches:
-// a usual flush interval's has a few.
-const spareBatches = 4
-
-// flusher sends the queue to Redis, one item at a time. All fields are its
-// goroutine's; what it reaches through l is guarded as the Ledger says.
+// flusher reads the journal from the mark on and applies it to Redis, one range
+// at a time. All fields are its goroutine's; what it reaches through l is guarded
+// as the Ledger says.
+//
+// Nothing is kept for a repetition. While an answer is missing the same range is
+// offered again, and when Redis says that its mark is elsewhere the journal is read
+// again from there, however far back that is.
 type flusher struct {
 	l       *Ledger
 	scripts scripts
-	stream  string
-	nextSeq uint64
+	r       *journal.Reader
+	id      string // of the journal
 
-	// items are those of the stream in order of sequence, without gaps:
-	// items[:pos] are confirmed and retained, items[pos:] are to be sent.
-	items    []*item
-	pos      int
-	retained int // entries of items[:pos]
-
-	// seg is the frozen head of the queue, cut into items piece by piece.
-	seg    *segment
-	off    int  // cells done
-	rejOff int  // rejects done
-	due    bool // the flush interval has passed: take the open segment
-	broken error
+	batch  *batch
+	held   *journal.Record // read, and not in the batch yet
+	until  time.Time       // later records wait; zero = none do
+	unread error           // of the last attempt to read on
+	broken error           // that stopped a script half way
 	said   said
 }
 
-func newFlusher(l *Ledger) *flusher {
-	return &flusher{l: l, scripts: newScripts(), stream: newStream(l.prefix), nextSeq: 1}
+func newFlusher(l *Ledger, r *journal.Reader) *flusher {
+	return &flusher{l: l, scripts: newScripts(), r: r, id: l.cfg.Journal.ID(), batch: newBatch()}
 }
 
 func (f *flusher) run(ctx context.Context) {
@@ -46,323 +44,289 @@ func (f *flusher) run(ctx context.Context) {
 	tick := time.NewTicker(f.l.cfg.FlushInterval)
 	defer tick.Stop()
 	beat := time.Now().Add(f.l.cfg.Heartbeat)
-	lift := beat
-	wait := retryMin
 	for ctx.Err() == nil {
-		if now := time.Now(); now.After(lift) && wait == retryMin {
-			// That it failed the store has counted. It is tried again, and node
-			// prefixes are no reason to hold credits back.
-			_ = f.lift(ctx)
-			lift = now.Add(f.l.cfg.Heartbeat)
-		}
-		it := f.next()
-		if it == nil {
-			if time.Now().After(beat) {
-				f.heartbeat(ctx)
-				beat = time.Now().Add(f.l.cfg.Heartbeat)
-				continue
-			}
-			select {
-			case <-ctx.Done():
-			case <-f.l.kick:
-			case <-tick.C:
-				f.due = true
-			}
-			continue
-		}
-		if f.send(ctx, it) {
-			wait = retryMin
+		if f.drain(ctx) {
 			beat = time.Now().Add(f.l.cfg.Heartbeat)
-			continue
+		} else if time.Now().After(beat) {
+			// A range of nothing: it tells of a mark that went back, and of a Redis
+			// that takes no writes. That a lift failed the store has counted, and
+			// node prefixes are no reason to hold credits back.
+			_ = f.lift(ctx)
+			f.deliver(ctx)
+			beat = time.Now().Add(f.l.cfg.Heartbeat)
+		}
+		select {
+		case <-ctx.Done():
+		case <-f.l.kick:
+		case <-tick.C:
+		}
+	}
+}
+
+// drain applies all that is durable and not applied, and reports whether that was
+// anything.
+func (f *flusher) drain(ctx context.Context) (any bool) {
+	for ctx.Err() == nil {
+		full := f.fill()
+		if f.batch.rejects == nil {
+			f.batch.reject(f.l.rejects.take(f.l.cfg.BatchEntries - f.batch.entries))
+		}
+		if f.batch.empty() {
+			f.l.note(f.batch)
+			return any
+		}
+		any = true
+		f.deliver(ctx)
+		if !full && f.l.rejects.len() == 0 {
+			return any
+		}
+	}
+	return any
+}
+
+// fill reads on until the batch is full, an event has ended it, or nothing more
+// is durable; it reports whether there may be more.
+func (f *flusher) fill() (full bool) {
+	b := f.batch
+	if b.event != nil {
+		return true
+	}
+	size := f.l.size.get()
+	for b.entries < f.l.cfg.BatchEntries && !size.part(b.sum.hashes, time.Duration(b.last-b.first)*time.Millisecond) {
+		rec := f.held
+		f.held = nil
+		if rec == nil {
+			var err error
+			rec, err = f.r.Next()
+			if f.unread = err; errors.Is(err, io.EOF) {
+				f.unread = nil
+				return false
+			} else if err != nil {
+				f.trouble(fmt.Errorf("read the journal (--data-dir): %w", err))
+				return false
+			}
+		}
+		if !f.until.IsZero() && timeOf(rec).After(f.until) {
+			f.held = rec
+			return false
+		}
+		switch {
+		case rec.Kind == journal.KindCredit && !b.takes(&rec.Credit), rec.Kind == journal.KindLost && b.from != b.to:
+			f.held = rec
+			return true
+		case rec.Kind == journal.KindCredit:
+			b.credit(&rec.Credit)
+		default:
+			b.event = rec
+			if rec.Kind == journal.KindFound {
+				f.l.learn(rec.Found.Difficulty)
+			}
+		}
+		b.to, b.after = rec.End, rec.Sums
+		if b.event != nil {
+			return true
+		}
+	}
+	return true
+}
+
+// deliver offers the batch until Redis has it, or has another mark, or ctx ends.
+func (f *flusher) deliver(ctx context.Context) {
+	f.l.note(f.batch)
+	f.l.metrics.batchEntries.Observe(float64(f.batch.entries))
+	keys, args := f.batch.call(&f.l.cfg, f.l.keys, f.id, f.l.prefix, f.l.size.get())
+	for wait := retryMin; ctx.Err() == nil; wait = min(2*wait, f.l.cfg.RetryMax) {
+		if f.offer(ctx, keys, args) {
+			return
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		}
-		wait = min(2*wait, f.l.cfg.RetryMax)
-	}
-	f.next() // a segment whose last call was confirmed just now is finished; nothing is sent
-}
-
-// next gives the item to send now: one that was sent before and is not
-// confirmed, or the next piece of the queue. nil = nothing to do yet.
-func (f *flusher) next() *item {
-	for {
-		if f.pos < len(f.items) {
-			return f.items[f.pos]
+		if f.batch.from == f.batch.to && f.batch.rejects == nil {
+			return // a range of nothing has no need of being repeated: there may be more now
 		}
-		if f.seg == nil && !f.take() {
-			return nil
-		}
-		if it := f.piece(); it != nil {
-			return f.push(it)
-		}
-		it, settled := f.settle()
-		if it != nil {
-			return f.push(it)
-		}
-		if !settled {
-			return nil
-		}
-		f.finishSegment()
 	}
 }
 
-// push gives an item its place in the stream.
-func (f *flusher) push(it *item) *item {
-	it.number(f.l.keys, f.stream, f.nextSeq)
-	f.nextSeq++
-	f.items = append(f.items, it)
-	return it
-}
-
-// take freezes the head of the queue if its time has come.
-func (f *flusher) take() bool {
-	f.l.mu.Lock()
-	defer f.l.mu.Unlock()
-	s := f.l.queue[0]
-	if len(f.l.queue) == 1 {
-		if !f.due || s.empty() {
-			f.due = false
-			return false
-		}
-		f.l.cut()
-	}
-	f.due = false
-	s.frozen = true
-	f.seg, f.off, f.rejOff = s, 0, 0
-	f.l.sending = s.born
-	return true
-}
-
-// piece makes the next batch of the frozen segment, nil when none is left: of
-// credits first, then of rejects, never of both, see forgetRejects. The segment
-// is frozen: nobody else writes to it, so no lock is needed.
-func (f *flusher) piece() *item {
-	s := f.seg
-	b := newBatch()
-	for ; f.off < s.cells.n && b.sum.entries < f.l.cfg.BatchEntries; f.off++ {
-		b.addCell(s.cells.at(f.off))
-	}
-	rejects := b.sum.entries == 0
-	for ; rejects && f.rejOff < s.refs.n && b.sum.entries < f.l.cfg.BatchEntries; f.rejOff++ {
-		b.addReject(s.refs.at(f.rejOff))
-	}
-	if b.sum.entries == 0 {
-		return nil
-	}
-	f.l.metrics.batchEntries.Observe(float64(b.sum.entries))
-	it := b.item(&f.l.cfg, f.l.keys, f.scripts.apply, s.first)
-	it.rejects = rejects
-	return it
-}
-
-// forgetRejects empties a confirmed call that had rejects alone, which keeps its
-// place in the stream. Refused shares are statistics and cost their sender
-// nothing: kept like credits, a flood of them would push the credits out of what
-// is retained, just when Redis may need them again. A Redis that forgets a call
-// forgets its rejects.
-func (f *flusher) forgetRejects(it *item) {
-	blank := newBatch().item(&f.l.cfg, f.l.keys, f.scripts.apply, 0)
-	blank.number(f.l.keys, f.stream, it.seq)
-	it.keys, it.args, it.sum = blank.keys, blank.args, totals{entries: 1}
-}
-
-// settle looks at the find that ends the segment: an item when the block was
-// accepted and is not written, and whether the segment is done with.
-func (f *flusher) settle() (*item, bool) {
-	find := f.seg.find
-	if find == nil {
-		return nil, true
-	}
-	f.l.mu.Lock()
-	state := find.state
-	if state == fateOpen && !time.Now().Before(find.deadline) {
-		find.late = true
-		f.l.metrics.lateBlocks.Inc()
-	}
-	late := find.late
-	f.l.mu.Unlock()
-	switch {
-	case state == fateAccepted:
-		select {
-		case <-find.done:
-			return nil, true
-		default:
-			return closeItem(&f.l.cfg, f.l.keys, f.scripts.close, find, time.Now()), false
-		}
-	case state == fateNoRound:
-		return nil, true
-	case late:
-		f.l.cfg.Log.Warn("block not settled in time; later shares go on, it will close the round that is open when it is accepted",
-			"id", hex.EncodeToString(find.block.ID[:]), "height", find.block.Height, "after", f.l.cfg.SettleTimeout)
-		return nil, true
-	}
-	return nil, false
-}
-
-// finishSegment drops the head, all of which is in Redis.
-func (f *flusher) finishSegment() {
-	s := f.seg
-	f.seg = nil
-	f.dequeue(s)
-	// Not in the queue any more, it is the flusher's alone: emptied without the
-	// lock. An outage's or a flood's memory is not kept: emptied maps stay as large
-	// as they were.
-	if max(s.peak, s.refs.n) > spareBatches*f.l.cfg.BatchEntries {
-		return
-	}
-	s.reset()
-	f.l.mu.Lock()
-	defer f.l.mu.Unlock()
-	if f.l.spare == nil {
-		f.l.spare = s
-	}
-}
-
-func (f *flusher) dequeue(s *segment) {
-	f.l.mu.Lock()
-	defer f.l.mu.Unlock()
-	f.l.queue[0] = nil
-	f.l.queue = f.l.queue[1:]
-	if s.find != nil {
-		f.l.entries--
-		f.l.finds--
-	}
-	f.l.finished = s.id
-	f.l.sending = time.Time{}
-	close(f.l.progress)
-	f.l.progress = make(chan struct{})
-}
-
-// send tries an item once and reports whether the flusher may go on at once.
-func (f *flusher) send(ctx context.Context, it *item) bool {
-	start := time.Now()
-	if it.seq == 1 {
-		// A Redis that was emptied before a stream's first item has no gap to tell of.
+// offer makes one attempt and reports whether the batch is done with.
+func (f *flusher) offer(ctx context.Context, keys, args []string) bool {
+	if f.batch.from == 0 {
+		// A Redis that was emptied before a journal's first range has no mark to
+		// tell of it.
 		if err := identify(ctx, &f.l.cfg, f.l.keys); err != nil {
-			f.fail(it, err)
+			f.fail(err)
 			return false
 		}
 	}
-	reply, err := f.l.cfg.Store.Eval(ctx, it.script, it.keys, it.args).AsStrSlice()
+	start := time.Now()
+	if f.batch.settles() {
+		crash.At(crash.LedgerBeforeCloseEvent)
+	}
+	crash.At(crash.LedgerBeforeCall)
+	reply, err := f.l.cfg.Store.Eval(ctx, f.scripts.apply, keys, args).AsStrSlice()
+	crash.At(crash.LedgerAfterCall)
 	f.l.metrics.calls.Inc()
 	if err == nil && len(reply) < 2 {
-		err = fmt.Errorf("script %s: reply of %d parts", it.script.Name(), len(reply))
+		err = fmt.Errorf("reply of %d parts", len(reply))
 	}
 	if err != nil {
-		f.fail(it, fmt.Errorf("script %s: %w", it.script.Name(), err))
+		if strings.Contains(err.Error(), "script") { // it ran, and may have stopped half way
+			f.broken = err
+		}
+		f.fail(fmt.Errorf("script apply: %w", err))
 		return false
 	}
 	switch reply[0] {
-	case "ok", "known", "dup":
-		if reply[0] == "dup" {
-			f.l.metrics.duplicates.Inc()
-			if mark, err := strconv.ParseUint(reply[1], 10, 64); err != nil || mark >= f.nextSeq {
-				f.fail(it, fmt.Errorf("%w: stream %s is at %s, %d were sent", ErrMark, f.stream, reply[1], f.nextSeq-1))
-				return false
-			}
-		}
-		if it.find != nil && !f.record(ctx, it) {
-			return false
-		}
+	case "ok":
 		f.l.metrics.latency.Observe(time.Since(start).Seconds())
-		f.confirm(it)
+		f.confirm(reply[2:])
 		return true
-	case "gap":
-		mark, err := strconv.ParseUint(reply[1], 10, 64)
-		if err != nil {
-			f.fail(it, fmt.Errorf("script %s: mark %q: %w", it.script.Name(), reply[1], err))
-			return false
+	case "mark":
+		m, err := parseMark(reply[1])
+		switch {
+		case err != nil:
+			f.fail(err)
+		case m.at == f.batch.to && f.batch.to != f.batch.from:
+			f.l.metrics.duplicates.Inc()
+			f.confirm(nil)
+			return true
+		default:
+			return f.resync(ctx, m)
 		}
-		return f.resync(ctx, mark)
+	case "fenced":
+		f.l.fenced.Store(true)
+		f.fail(fmt.Errorf("%w (node prefix %s, this one has %d; %d shares are not in redis)", ErrFenced, reply[1], f.l.prefix, f.behind()))
 	case "half":
 		cause := f.broken
 		if cause == nil {
-			cause = errors.New("the cause is in this node's log")
+			cause = errors.New("the cause stood in the log of the process that met it")
 		}
-		f.fail(it, fmt.Errorf("%w: stream %s stops at %s: %w", ErrHalf, f.stream, reply[1], cause))
+		f.fail(fmt.Errorf("%w: it stops at %s: %w", ErrHalf, reply[1], cause))
 	case "overflow":
-		f.fail(it, fmt.Errorf("%w: %s", ErrSum, reply[1]))
+		f.fail(fmt.Errorf("%w: %s", ErrSum, reply[1]))
 	default:
-		f.fail(it, fmt.Errorf("redis holds a value that Assay did not write (%s): %s", reply[0], reply[1]))
+		f.fail(fmt.Errorf("redis holds a value that Assay did not write (%s): %s", reply[0], reply[1]))
 	}
 	return false
 }
 
+// behind is the shares that Redis does not have.
+func (f *flusher) behind() uint64 {
+	_, sums := f.l.cfg.Journal.Durable()
+	return sums.Shares - min(f.batch.before.Shares, sums.Shares)
+}
+
 // Errors of Redis' content; they stay in Status until an operator has acted.
-// Nothing is lost meanwhile: the item waits, and Credit refuses when full.
+// Nothing is lost meanwhile: the journal has it.
 var (
 	// ErrSum: a sum would exceed 2^63-1.
 	ErrSum = errors.New("ledger: a sum in redis would exceed 2^63-1")
-	// ErrMark: the mark is ahead of all that was ever sent, so a "duplicate" is
-	// none; believing it would drop shares.
-	ErrMark = errors.New("ledger: the mark in redis was not written by this node")
+	// ErrMark: the mark is ahead of the journal. Another process writes a copy of
+	// it, whose ranges would be taken for this one's.
+	ErrMark = errors.New("ledger: the mark in redis is ahead of this journal: another process uses a copy of it (--data-dir); end that one, and start this one again")
 	// ErrHalf: a key of a wrong type broke a script between its writes.
-	ErrHalf = errors.New("ledger: an error stopped a batch half way; it is not sent again, since that would count twice")
+	ErrHalf = errors.New("ledger: an error stopped a range half way, and it is not applied again, since that would count twice: delete the key of the wrong type, end the pool's nodes, and run assayd ledger rebuild --replace")
 )
 
-// fail notes a failed attempt; the same item is tried again.
-func (f *flusher) fail(it *item, err error) {
+// fail notes a failed attempt; the same batch is tried again.
+func (f *flusher) fail(err error) {
 	f.l.metrics.retries.Inc()
-	if strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "not an integer") {
-		f.broken = err
-	}
-	f.trouble(fmt.Errorf("stream %s, sequence %d (%d entries): %w", f.stream, it.seq, it.sum.entries, err))
+	f.trouble(fmt.Errorf("journal %s, from %d to %d (%d entries): %w", f.id, f.batch.from, f.batch.to, f.batch.entries, err))
 }
 
-// confirm moves past an item that Redis has.
-func (f *flusher) confirm(it *item) {
-	first, entries := it.acked.IsZero(), it.sum.entries
-	it.acked = time.Now()
-	if first && it.rejects {
-		f.forgetRejects(it)
-	}
-	f.pos++
-	f.retained += it.sum.entries
-	drop := 0
-	for drop < f.pos && (f.retained > f.l.cfg.RetainEntries || it.acked.Sub(f.items[drop].acked) > f.l.cfg.RetainFor) {
-		f.retained -= f.items[drop].sum.entries
-		drop++
-	}
-	if drop > 0 {
-		n := copy(f.items, f.items[drop:])
-		clear(f.items[n:])
-		f.items, f.pos = f.items[:n], f.pos-drop
-	}
+// confirm moves past a batch that Redis has. words tell what its event did; none
+// after an answer that was lost.
+func (f *flusher) confirm(words []string) {
+	b := f.batch
 	f.wrote()
-	if !first {
-		f.l.metrics.replayed.Inc()
-		return
+	f.tell(b, words)
+	if b.settles() {
+		crash.At(crash.LedgerAfterCloseEvent)
 	}
-	if it.find == nil {
-		f.l.mu.Lock()
-		f.l.entries -= entries
-		f.l.mu.Unlock()
-	}
+	f.r.Release(b.to)
+	f.l.rejects.counted()
+	f.begin(mark{b.to, b.after})
 }
 
-// record reads back what a close has written and tells who waits for it. A
-// replayed close has told already.
-func (f *flusher) record(ctx context.Context, it *item) bool {
-	find := it.find
-	select {
-	case <-find.done:
-		return true
-	default:
+// begin makes an empty batch behind a mark that Redis has.
+func (f *flusher) begin(m mark) {
+	f.batch.begin(m.at, m.sums)
+	f.l.applied(m.at)
+}
+
+// mark is how much of a journal Redis has.
+type mark struct {
+	at   journal.Position
+	sums journal.Sums
+}
+
+// parseMark reads "position hashes shares node".
+func parseMark(text string) (m mark, err error) {
+	parts := strings.SplitN(text, " ", 4)
+	if len(parts) < 3 {
+		return m, fmt.Errorf("redis holds a mark that Assay did not write: %q", text)
 	}
-	rec, err := f.l.block(ctx, hex.EncodeToString(find.block.ID[:]))
+	var n [3]uint64
+	for i := range n {
+		if n[i], err = strconv.ParseUint(parts[i], 10, 64); err != nil {
+			return m, fmt.Errorf("redis holds a mark that Assay did not write: %q", text)
+		}
+	}
+	return mark{journal.Position(n[0]), journal.Sums{Hashes: n[1], Shares: n[2]}}, nil
+}
+
+// readMark asks Redis for a journal's mark; none is 0.
+func readMark(ctx context.Context, s *store.Store, keys store.Keys, id string) (mark, error) {
+	values, err := s.DoRepeatable(ctx, "HMGET", keys.Marks(), id).ToArray()
 	if err != nil {
-		f.fail(it, fmt.Errorf("read the block just recorded: %w", err))
+		return mark{}, fmt.Errorf("ledger: read %s: %w", keys.Marks(), err)
+	}
+	if len(values) != 1 || values[0].IsNil() {
+		return mark{}, nil
+	}
+	text, err := values[0].ToString()
+	if err != nil {
+		return mark{}, fmt.Errorf("ledger: read %s: %w", keys.Marks(), err)
+	}
+	m, err := parseMark(strings.TrimPrefix(text, "!"))
+	if err != nil {
+		return mark{}, fmt.Errorf("ledger: %w", err)
+	}
+	return m, nil
+}
+
+// lift renews this start's claim to its node prefix.
+func (f *flusher) lift(ctx context.Context) error {
+	return lift(ctx, f.l.cfg.Store, strconv.FormatUint(uint64(f.l.prefix), 10))
+}
+
+// resync reads the journal from the mark that Redis has: it came back with less
+// than it had confirmed (a crash within the fsync window, a failover to a lagging
+// replica, an older dump), or a range whose answer was lost has been applied after
+// all. Reports whether the batch is done with.
+func (f *flusher) resync(ctx context.Context, m mark) bool {
+	if end := f.l.cfg.Journal.End(); m.at > end {
+		f.fail(fmt.Errorf("%w: mark %d, journal %d", ErrMark, m.at, end))
 		return false
 	}
-	find.rec = rec
-	close(find.done)
-	f.l.metrics.rounds.Inc()
-	f.l.cfg.Log.Info("round closed", "round", rec.Round, "hashes", rec.Hashes, "shares", rec.Shares,
-		"height", rec.Height, "id", hex.EncodeToString(rec.ID[:]))
-	if f.l.cfg.OnClose != nil {
-		f.l.cfg.OnClose(rec)
+	if err := f.lift(ctx); err != nil {
+		f.fail(err)
+		return false
 	}
+	if err := identify(ctx, &f.l.cfg, f.l.keys); err != nil {
+		f.fail(err) // nothing is written into the books of another pool
+		return false
+	}
+	if err := f.r.Seek(m.at); err != nil {
+		f.fail(fmt.Errorf("read the journal (--data-dir) at %d: %w", m.at, err))
+		return false
+	}
+	f.l.metrics.resyncs.Inc()
+	f.l.cfg.Log.Warn("redis has another mark of the journal than was confirmed; the journal is read again from there",
+		"pool", f.l.cfg.Pool, "journal", f.id, "mark", uint64(m.at), "confirmed", uint64(f.batch.from), "shares", f.batch.before.Shares-min(m.sums.Shares, f.batch.before.Shares))
+	f.l.rejects.give(f.batch.rejects)
+	f.held = nil
+	f.begin(m)
 	return true
 }

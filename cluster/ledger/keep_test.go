@@ -8,14 +8,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/assay-pool/assay/cluster/store/redistest"
 )
 
 // shown are a wallet's workers, after it was checked that they and "other" have
 // exactly what the wallet has.
-func shown(t *testing.T, l *Ledger, wallet string) map[string]WorkerStats {
+func shown(t *testing.T, b *bed, wallet string) map[string]WorkerStats {
 	t.Helper()
+	l := b.l
 	ws, err := l.Workers(testCtx(t), wallet)
 	if err != nil {
 		t.Fatal(err)
@@ -45,31 +44,31 @@ func shown(t *testing.T, l *Ledger, wallet string) map[string]WorkerStats {
 // were there before nor those that come after.
 func TestInventedNamesDoNotHideRigs(t *testing.T) {
 	const share = 1000
-	l := openLedger(t, openStore(t, redistest.Start(t)), func(c *Config) { c.FlushInterval = time.Hour })
+	b, _ := startBed(t, slow)
 	invented := 0
 	invent := func(n int) {
 		for range n {
-			credit(t, l, "w", fmt.Sprint("invented", invented), share)
+			b.credit("w", fmt.Sprint("invented", invented), share)
 			invented++
 		}
 	}
 	work := func(rig string, shares int) uint64 {
 		for range shares {
-			credit(t, l, "w", rig, share)
+			b.credit("w", rig, share)
 		}
 		return uint64(shares * share)
 	}
 	early := work("early", 3)
-	flush(t, l)
+	b.flush()
 	invent(DefaultMaxWorkers)
-	flush(t, l)
-	if ws := shown(t, l, "w"); ws["early"].Hashes != early || len(ws) != DefaultMaxWorkers+1 {
+	b.flush()
+	if ws := shown(t, b, "w"); ws["early"].Hashes != early || len(ws) != DefaultMaxWorkers+1 {
 		t.Fatalf("a rig of three shares was pushed out by names of one: %+v of %d", ws["early"], len(ws))
 	}
 	work("late", 1)
 	work("late", 1)
-	flush(t, l)
-	before := shown(t, l, "w")["late"].Hashes
+	b.flush()
+	before := shown(t, b, "w")["late"].Hashes
 	if before == 0 {
 		t.Fatal("a rig that comes after the names is not shown after two shares")
 	}
@@ -79,15 +78,15 @@ func TestInventedNamesDoNotHideRigs(t *testing.T) {
 		invent(500)
 		early += work("early", 28)
 		late += work("late", 28)
-		l.Reject("w", "late", "stale")
-		flush(t, l)
+		b.l.Reject("w", "late", "stale")
+		b.flush()
 	}
-	ws := shown(t, l, "w")
+	ws := shown(t, b, "w")
 	if ws["early"].Hashes != early || ws["late"].Hashes != before+late || ws["late"].Rejects != 20 {
 		t.Errorf("early %+v, want %d; late %+v, want %d and 20 rejects", ws["early"], early, ws["late"], before+late)
 	}
 	// Nor do they fill the minute's slice: it has who holds a slot.
-	n, err := l.cfg.Store.Do(testCtx(t), "ZCARD", l.keys.Slots("w")).AsInt64()
+	n, err := b.st.Do(testCtx(t), "ZCARD", b.l.keys.Slots("w")).AsInt64()
 	if err != nil || n != DefaultMaxWorkers {
 		t.Errorf("%d slots, %v", n, err)
 	}
@@ -96,15 +95,13 @@ func TestInventedNamesDoNotHideRigs(t *testing.T) {
 // A worker that takes over is not in the slice of its first minute, so that
 // names of one share leave no fields there; the sums are exact all the same.
 func TestInventedNamesLeaveNoSlices(t *testing.T) {
-	l := openLedger(t, openStore(t, redistest.Start(t)), func(c *Config) { c.MaxWorkers = 4; c.FlushInterval = time.Hour })
+	b, _ := startBed(t, func(b *bed) { slow(b); b.cfg.MaxWorkers = 4 })
 	now := time.Now()
 	for i := range 1000 {
-		if err := l.Credit(Credit{Wallet: "w", Worker: fmt.Sprint("x", i), Difficulty: 7, Time: now}); err != nil {
-			t.Fatal(err)
-		}
+		b.creditAt(now, "w", fmt.Sprint("x", i), 7)
 	}
-	flush(t, l)
-	slice, err := l.cfg.Store.Do(testCtx(t), "HGETALL", l.keys.Rate(now.Unix()/60)).AsStrMap()
+	b.flush()
+	slice, err := b.st.Do(testCtx(t), "HGETALL", b.l.keys.Rate(now.Unix()/60)).AsStrMap()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,24 +119,27 @@ func TestInventedNamesLeaveNoSlices(t *testing.T) {
 // A worker that stopped gives its slot to one that works, the last first, and
 // all it has done stays counted.
 func TestIdleWorkersYield(t *testing.T) {
-	l := openLedger(t, openStore(t, redistest.Start(t)), func(c *Config) { c.MaxWorkers = 3; c.FlushInterval = time.Hour })
+	b, _ := startBed(t, func(b *bed) { slow(b); b.cfg.MaxWorkers = 3 })
 	for _, rig := range []string{"a", "b", "c"} {
-		credit(t, l, "w", rig, 1_000_000)
-		l.Reject("w", rig, "stale")
+		b.credit("w", rig, 1_000_000)
 	}
-	flush(t, l)
-	credit(t, l, "w", "new", 90_000)
-	flush(t, l)
-	if ws := shown(t, l, "w"); ws["new"].Shares != 0 || ws[OtherWorker].Hashes != 90_000 {
+	b.flush()
+	for _, rig := range []string{"a", "b", "c"} {
+		b.l.Reject("w", rig, "stale")
+	}
+	b.flush()
+	b.credit("w", "new", 90_000)
+	b.flush()
+	if ws := shown(t, b, "w"); ws["new"].Shares != 0 || ws[OtherWorker].Hashes != 90_000 {
 		t.Fatalf("a newcomer with less work has pushed out: %+v", ws)
 	}
 	// Three spans later for b: 5 % of its weight is left.
-	if err := l.cfg.Store.Do(testCtx(t), "ZINCRBY", l.keys.Slots("w"), "-3", "b").Error(); err != nil {
+	if err := b.st.Do(testCtx(t), "ZINCRBY", b.l.keys.Slots("w"), "-3", "b").Error(); err != nil {
 		t.Fatal(err)
 	}
-	credit(t, l, "w", "new", 90_000)
-	flush(t, l)
-	ws := shown(t, l, "w")
+	b.credit("w", "new", 90_000)
+	b.flush()
+	ws := shown(t, b, "w")
 	if ws["new"].Hashes != 90_000 || ws["b"].Shares != 0 || ws["a"].Hashes != 1_000_000 || ws["c"].Hashes != 1_000_000 {
 		t.Errorf("workers %+v", ws)
 	}
@@ -150,12 +150,12 @@ func TestIdleWorkersYield(t *testing.T) {
 
 // Weights compare work through any time: 2^63 now and 1 a year ago.
 func TestWeightsKeepTheirPrecision(t *testing.T) {
-	l := openLedger(t, openStore(t, redistest.Start(t)), nil)
+	b, _ := startBed(t, nil)
 	for _, d := range []uint64{math.MaxInt64 - 10, 1, 1} {
-		credit(t, l, "w", fmt.Sprint("rig", d), d)
-		flush(t, l)
+		b.credit("w", fmt.Sprint("rig", d), d)
+		b.flush()
 	}
-	scores, err := l.cfg.Store.Do(testCtx(t), "ZRANGE", l.keys.Slots("w"), "0", "-1", "WITHSCORES").AsZScores()
+	scores, err := b.st.Do(testCtx(t), "ZRANGE", b.l.keys.Slots("w"), "0", "-1", "WITHSCORES").AsZScores()
 	if err != nil || len(scores) != 2 {
 		t.Fatal(scores, err)
 	}
@@ -165,11 +165,11 @@ func TestWeightsKeepTheirPrecision(t *testing.T) {
 }
 
 // ttl is a key's life in seconds.
-func ttl(t *testing.T, l *Ledger, key string) int64 {
-	t.Helper()
-	n, err := l.cfg.Store.Do(testCtx(t), "TTL", key).AsInt64()
+func ttl(b *bed, key string) int64 {
+	b.Helper()
+	n, err := strconv.ParseInt(b.do("TTL", key), 10, 64)
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
 	return n
 }
@@ -177,65 +177,64 @@ func ttl(t *testing.T, l *Ledger, key string) int64 {
 // A wallet's counters live as long as its work justifies.
 func TestWalletLifetime(t *testing.T) {
 	const day = 24 * 60 * 60
-	l := openLedger(t, openStore(t, redistest.Start(t)), func(c *Config) {
-		c.WalletsKept, c.WalletWork, c.FlushInterval = 1000, 1_000_000, time.Hour
+	b, _ := startBed(t, func(b *bed) {
+		slow(b)
+		b.cfg.WalletsKept, b.cfg.WalletWork = 1000, 1_000_000
 	})
 	lives := func(wallet string, want int64) {
 		t.Helper()
-		for _, key := range []string{l.keys.Wallet(wallet), l.keys.Workers(wallet), l.keys.Slots(wallet)} {
-			if got := ttl(t, l, key); math.Abs(float64(got-want)) > float64(want)/100+5 {
+		for _, key := range []string{b.l.keys.Wallet(wallet), b.l.keys.Workers(wallet), b.l.keys.Slots(wallet)} {
+			if got := ttl(b, key); math.Abs(float64(got-want)) > float64(want)/100+5 {
 				t.Errorf("%s lives %d s, want %d", key, got, want)
 			}
 		}
 	}
 	// A young pool: the least work for a full life is WalletWork, whoever does it.
-	credit(t, l, "first", "", 10)
-	credit(t, l, "second", "", 100_000)
-	credit(t, l, "third", "", 1_000_000)
-	flush(t, l)
+	b.credit("first", "", 10)
+	b.credit("second", "", 100_000)
+	b.credit("third", "", 1_000_000)
+	b.flush()
 	lives("first", 60*60)
 	lives("second", 9*day)
 	lives("third", 90*day)
 	// In a pool with 10^12 hashes it is a thousandth of them.
-	credit(t, l, "pool", "", 1_000_000_000_000)
-	flush(t, l)
-	credit(t, l, "tiny", "", 100_000) // a 10,000th of 90 days
-	credit(t, l, "small", "", 1_000_000)
-	credit(t, l, "middle", "", 100_000_000)
-	credit(t, l, "large", "", 1_100_000_000)
-	flush(t, l)
+	b.credit("pool", "", 1_000_000_000_000)
+	b.flush()
+	b.credit("tiny", "", 100_000) // a 10,000th of 90 days
+	b.credit("small", "", 1_000_000)
+	b.credit("middle", "", 100_000_000)
+	b.credit("large", "", 1_100_000_000)
+	b.flush()
 	lives("tiny", 60*60)
 	lives("small", 90*day/1000)
 	lives("middle", 9*day)
 	lives("large", 90*day)
 	for range 9 {
-		credit(t, l, "middle", "", 100_000_000) // a life grows with the work
-		flush(t, l)
+		b.credit("middle", "", 100_000_000) // a life grows with the work
+		b.flush()
 	}
 	lives("middle", 90*day)
-	l.Reject("tiny", "", "stale")
-	flush(t, l)
+	b.l.Reject("tiny", "", "stale")
+	b.flush()
 	lives("tiny", 60*60) // and not without
-	if r := current(t, l); len(r.Wallets) != 8 {
+	if r := b.current(); len(r.Wallets) != 8 {
 		t.Errorf("the round has %d wallets", len(r.Wallets))
 	}
-	if got := ttl(t, l, l.keys.RoundHashes(0)); got != -1 {
-		t.Errorf("the round ends in %d s", got)
+	for _, key := range []string{b.l.keys.Chunk(1), b.l.keys.Stats(), b.l.keys.Marks()} {
+		if got := ttl(b, key); got != -1 {
+			t.Errorf("%s ends in %d s", key, got)
+		}
 	}
 }
 
 // memory is what Redis uses, in bytes.
-func memory(t *testing.T, l *Ledger) int {
-	t.Helper()
-	info, err := l.cfg.Store.Do(testCtx(t), "INFO", "memory").ToString()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(info, "\r\nused_memory:")
+func memory(b *bed) int {
+	b.Helper()
+	_, rest, _ := strings.Cut(b.do("INFO", "", "memory"), "\r\nused_memory:")
 	text, _, _ := strings.Cut(rest, "\r\n")
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
 	return n
 }
@@ -243,60 +242,56 @@ func memory(t *testing.T, l *Ledger) int {
 // cheapWallet is as long as an integrated address, of which one key pair has 2^64.
 func cheapWallet(i int) string { return fmt.Sprintf("4%0105d", i) }
 
-// 20,000 wallets of one share each, with ASSAY_LONG_TESTS=1 five times as many, leave their sums in the round, which are owed to
-// them, and nothing else once the least time is over. Honest wallets stay.
+// 20,000 wallets of one share each, with ASSAY_LONG_TESTS=1 five times as many,
+// leave their sum in the chunk, which is owed to them, and nothing else once the
+// least time is over. Honest wallets stay.
 func TestCheapWalletsDoNotPileUp(t *testing.T) {
 	cheap := 20_000
 	if os.Getenv("ASSAY_LONG_TESTS") != "" {
 		cheap = 100_000
 	}
 	const share = 1000
-	srv := redistest.Start(t)
-	l := openLedger(t, openStore(t, srv), func(c *Config) { c.FlushInterval = time.Hour; c.MaxPending = 2 * cheap })
-	credit(t, l, "honest", "rig", 10*DefaultWalletWork)
-	flush(t, l)
-	before := memory(t, l)
-	const sample = 5000
+	b, srv := startBed(t, slow)
+	b.credit("honest", "rig", 10*DefaultWalletWork)
+	b.flush()
+	before := memory(b)
+	const sample = 3000
 	for i := range sample {
-		credit(t, l, cheapWallet(i), "rig", share)
+		b.credit(cheapWallet(i), "rig", share)
 	}
-	flush(t, l)
-	t.Logf("%d bytes a cheap wallet while its counters live", (memory(t, l)-before)/sample)
-	for i := range sample {
-		if got := ttl(t, l, l.keys.Wallet(cheapWallet(i))); got <= 0 || got > 60*60 {
+	b.flush()
+	t.Logf("%d bytes a cheap wallet while its counters live", (memory(b)-before)/sample)
+	for i := 0; i < sample; i += 100 {
+		if got := ttl(b, b.l.keys.Wallet(cheapWallet(i))); got <= 0 || got > 60*60 {
 			t.Fatalf("wallet %d lives %d s after a share of %d", i, got, share)
 		}
 	}
-	if got := ttl(t, l, l.keys.Wallet("honest")); got < 89*24*60*60 {
+	if got := ttl(b, b.l.keys.Wallet("honest")); got < 89*24*60*60 {
 		t.Errorf("the honest wallet lives %d s", got)
 	}
 
 	// The same with an hour made a second, and a share worth less than that.
-	l.Close(testCtx(t))
-	l = openLedger(t, l.cfg.Store, func(c *Config) {
-		c.FlushInterval, c.MaxPending, c.WalletTTLMin, c.WalletWork = time.Hour, 2*cheap, time.Second, 1e12
-	})
+	b.close()
+	b.cfg.WalletTTLMin, b.cfg.WalletWork = time.Second, 1e12
+	b.open()
 	for i := range cheap {
-		credit(t, l, cheapWallet(i), "rig", share)
+		b.credit(cheapWallet(i), "rig", share)
 	}
-	flush(t, l)
-	keys := 0
+	b.flush()
 	waitFor(t, "end of the cheap wallets", func() bool {
 		n, err := strconv.Atoi(strings.TrimSpace(srv.CLI("DBSIZE")))
-		keys = n
 		return err == nil && n < 50
 	})
-	left := (memory(t, l) - before) / cheap
-	t.Logf("%d keys, %d bytes a cheap wallet after it", keys, left)
-	if left > 600 {
-		t.Errorf("%d bytes a wallet are left, want the two sums of the round", left)
+	left := (memory(b) - before) / cheap
+	t.Logf("%s keys, %d bytes a cheap wallet after it", srv.CLI("DBSIZE"), left)
+	if left > 400 {
+		t.Errorf("%d bytes a wallet are left, want its sum in the chunk", left)
 	}
-	wallets, err := l.cfg.Store.Do(testCtx(t), "HLEN", l.keys.RoundHashes(0)).AsInt64()
-	shares, err2 := l.cfg.Store.Do(testCtx(t), "HGET", l.keys.RoundTotal(0), "shares").AsInt64()
-	if err != nil || err2 != nil || wallets != int64(cheap+1) || shares != int64(cheap+sample+1) {
-		t.Errorf("the round has %d wallets, %d shares (%v, %v)", wallets, shares, err, err2)
+	if c := b.chunk(1); len(c.Wallets) != cheap+1 || c.Shares != uint64(cheap+sample+1) {
+		t.Errorf("the chunk has %d wallets, %d shares", len(c.Wallets), c.Shares)
 	}
-	if w, err := l.Wallet(testCtx(t), "honest"); err != nil || w.Hashes != 10*DefaultWalletWork {
+	if w, err := b.l.Wallet(testCtx(t), "honest"); err != nil || w.Hashes != 10*DefaultWalletWork {
 		t.Errorf("honest wallet %+v, %v", w, err)
 	}
+	audited(t, b)
 }

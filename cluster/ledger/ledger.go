@@ -3,44 +3,28 @@ package ledger
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/assay-pool/assay/cluster/journal"
 	"github.com/assay-pool/assay/cluster/store"
 )
 
 // Defaults of Config.
 const (
-	// DefaultFlushInterval is the age at which credits leave for Redis: four
+	// DefaultFlushInterval is how often what is durable leaves for Redis: four
 	// calls a second whatever the share rate.
 	DefaultFlushInterval = 250 * time.Millisecond
-	// DefaultSettleTimeout is how long a find may hold later credits back.
-	DefaultSettleTimeout = 30 * time.Second
 	// DefaultBatchEntries bounds one script call, which nothing else in Redis can
 	// interrupt: about 10 ms (35 µs an entry, measured on two busy cores).
 	DefaultBatchEntries = 300
-	// DefaultMaxPending bounds what waits for Redis, in entries (distinct wallet,
-	// worker and minute) plus finds; about 250 bytes each.
-	DefaultMaxPending = 200_000
-	// DefaultMaxFinds bounds the found blocks among them, about 3 KiB each: a chain
-	// that is worth anything has one in minutes.
-	DefaultMaxFinds = 4096
-	// DefaultRetainFor covers what a Redis with appendfsync everysec (1–2 s) or
-	// a lagging replica forgets when it dies.
-	DefaultRetainFor = 30 * time.Second
-	// DefaultRetainEntries bounds the retained items, in entries of credits; a find
-	// and a call with rejects count as one each.
-	DefaultRetainEntries = 50_000
 	// DefaultMaxWorkers is the number of workers a wallet is shown with, those
 	// with the most work of late; the shares of the others are counted for
 	// OtherWorker.
@@ -62,10 +46,11 @@ const (
 	// large part of it. 10^8 hashes are a day of one CPU, or 10,000 shares of the
 	// usual least difficulties, one of which is then worth the least time.
 	DefaultWalletWork = 100_000_000
-	// DefaultMarkTTL keeps the mark of a node start; the running node renews it.
-	DefaultMarkTTL = 7 * 24 * time.Hour
+	// DefaultRoundKeep keeps the archive of a round that is paid out: a year, in
+	// which a miner may ask what it was paid for.
+	DefaultRoundKeep = 365 * 24 * time.Hour
 	// DefaultHeartbeat is how often an idle ledger looks at its mark, which
-	// notices a Redis that died or forgot, and renews the mark.
+	// notices a Redis that died or forgot.
 	DefaultHeartbeat = 5 * time.Second
 	// DefaultRetryMax caps the back-off between attempts.
 	DefaultRetryMax = 2 * time.Second
@@ -74,20 +59,10 @@ const (
 	// maxWallet bounds a wallet's name, in bytes; Monero's integrated addresses
 	// have 106 characters, others up to about 200.
 	maxWallet = 256
-	// maxWorker is where a worker's name is cut, in bytes.
-	maxWorker = 64
-	// rejectPart: refused shares are counted by wallet and worker while less than
-	// 1/rejectPart of MaxPending waits, beyond that by reason only. Refusals cost
-	// their sender nothing (no hash is computed), credits do: with Redis away the
-	// former must not take the room of the latter. A quarter is far more than the
-	// honest refusals of a flush interval need.
-	rejectPart = 4
 	// workerSpan is the time in which a worker's hold on its slot fades to 1/e. A
 	// rig that is off for a night keeps about a third of it, one that was taken
 	// away yields within a day or two.
 	workerSpan = 8 * time.Hour
-	// maxReasons bounds the distinct reasons of rejects; more become "other".
-	maxReasons = 64
 )
 
 // OtherWorker has the shares of the workers beyond MaxWorkers, and of those that
@@ -96,22 +71,23 @@ const OtherWorker = "other"
 
 // Config of a Ledger; zero values stand for the defaults above.
 type Config struct {
-	Store *store.Store
-	Pool  string // names the keys; see store.NewKeys
-	Node  string // this node's name in block records and logs
+	Store   *store.Store
+	Journal *journal.Journal // of this pool; the ledger reads it, the caller closes it first
+	Pool    string           // names the keys; see store.NewKeys
+	Node    string           // this node's name in marks
 	// Identity is what the pool's keys are tied to at their first use; another
 	// one is refused by Open. Zero = not checked.
 	Identity Identity
 
 	FlushInterval time.Duration
-	SettleTimeout time.Duration
 	BatchEntries  int
-	MaxPending    int
-	MaxFinds      int
-	RetainFor     time.Duration
-	RetainEntries int
 	MaxWorkers    int
 	SliceTTL      time.Duration
+	// ChunkSize is the difficulty of a chunk; 0 follows the network's: see
+	// SetDifficulty.
+	ChunkSize uint64
+	// RoundKeep is how long the archive of a round is kept.
+	RoundKeep time.Duration
 	// WalletTTL is how long a wallet's counters are kept after its last share, if
 	// it has done its part of the pool's work: 1/WalletsKept of what the pool did
 	// in WalletTTL, and WalletWork at least. With less work it is kept as much
@@ -121,35 +97,25 @@ type Config struct {
 	WalletTTLMin time.Duration
 	WalletsKept  int
 	WalletWork   uint64
-	MarkTTL      time.Duration
 	Heartbeat    time.Duration
 	RetryMax     time.Duration
-
-	// OnClose is called from the flusher for each round this node closed; it
-	// must return at once. nil = none.
-	OnClose func(BlockRecord)
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
 
 func (c *Config) setDefaults() error {
-	if c.Store == nil {
-		return errors.New("ledger: no store")
+	if c.Store == nil || c.Journal == nil {
+		return errors.New("ledger: no store or no journal")
 	}
 	c.FlushInterval = cmp.Or(c.FlushInterval, DefaultFlushInterval)
-	c.SettleTimeout = cmp.Or(c.SettleTimeout, DefaultSettleTimeout)
-	c.RetainFor = cmp.Or(c.RetainFor, DefaultRetainFor)
 	c.SliceTTL = cmp.Or(c.SliceTTL, DefaultSliceTTL)
+	c.RoundKeep = cmp.Or(c.RoundKeep, DefaultRoundKeep)
 	c.WalletTTL = cmp.Or(c.WalletTTL, DefaultWalletTTL)
 	c.WalletTTLMin = cmp.Or(c.WalletTTLMin, DefaultWalletTTLMin)
-	c.MarkTTL = cmp.Or(c.MarkTTL, DefaultMarkTTL)
 	c.Heartbeat = cmp.Or(c.Heartbeat, DefaultHeartbeat)
 	c.RetryMax = cmp.Or(c.RetryMax, DefaultRetryMax)
 	c.BatchEntries = cmp.Or(c.BatchEntries, DefaultBatchEntries)
-	c.MaxFinds = cmp.Or(c.MaxFinds, DefaultMaxFinds)
-	c.MaxPending = cmp.Or(c.MaxPending, DefaultMaxPending)
-	c.RetainEntries = cmp.Or(c.RetainEntries, DefaultRetainEntries)
 	c.MaxWorkers = cmp.Or(c.MaxWorkers, DefaultMaxWorkers)
 	c.WalletsKept = cmp.Or(c.WalletsKept, DefaultWalletsKept)
 	c.WalletWork = cmp.Or(c.WalletWork, DefaultWalletWork)
@@ -159,21 +125,8 @@ func (c *Config) setDefaults() error {
 	return nil
 }
 
-// Errors of Credit. The caller sheds the share: the miner must not be told
-// "accepted".
-var (
-	ErrFull     = errors.New("ledger: too many credits wait for redis")
-	ErrClosed   = errors.New("ledger: closed")
-	ErrWallet   = errors.New("ledger: wallet name is empty, too long or has other characters than letters, digits, '-', '_', '.'")
-	ErrOverflow = errors.New("ledger: difficulty is 0 or above 2^63-1")
-)
-
-// Credit is one accepted share.
-type Credit struct {
-	Wallet, Worker string
-	Difficulty     uint64    // of the job the share was for; 1 to 2^63-1
-	Time           time.Time // when it arrived: decides its minute
-}
+// ErrClosed is a Flush that a Close has overtaken.
+var ErrClosed = errors.New("ledger: closed")
 
 // Ledger is one pool's books as seen from one node. Safe for concurrent use.
 type Ledger struct {
@@ -181,30 +134,37 @@ type Ledger struct {
 	cfg     Config
 	prefix  uint32
 	metrics *metrics
+	size    sizes
+	rejects rejects
+	fenced  atomic.Bool // a later start applies the journal
+	told    atomic.Bool // SetDifficulty was called
 
-	kick chan struct{}      // capacity 1: there is something for the flusher
-	stop context.CancelFunc // ends the flusher and its call under way
-	done chan struct{}      // closed when the flusher has ended
+	kick    chan struct{}      // capacity 1: the flusher should look now
+	stop    context.CancelFunc // ends the flusher and its call under way, and the archiver
+	done    chan struct{}      // closed when the flusher has ended
+	archive sync.WaitGroup
 
 	mu       sync.Mutex
-	queue    []*segment    // guarded by mu; oldest first, the last is open
-	spare    *segment      // guarded by mu; an emptied segment to use again
-	entries  int           // guarded by mu; pending entries and finds, sent ones included
-	finds    int           // guarded by mu; those of the entries that are found blocks
-	finished uint64        // guarded by mu; id of the last segment that is wholly in Redis
-	progress chan struct{} // guarded by mu; closed and replaced when finished moves
-	closed   bool          // guarded by mu
-	folding  folding       // guarded by mu
-	sending  time.Time     // guarded by mu; birth of what is being sent; zero = nothing
-	lastErr  error         // guarded by mu; nil after a success
-	failing  time.Time     // guarded by mu; of the first failure since the last success; zero = none
-	lost     uint64        // guarded by mu; items Redis forgot that were no longer retained
+	mark     journal.Position // guarded by mu; what Redis has confirmed
+	progress chan struct{}    // guarded by mu; closed and replaced when the mark moves or rejects are counted
+	oldest   time.Time        // guarded by mu; arrival of the oldest share that is being applied; zero = none
+	closed   bool             // guarded by mu
+	lastErr  error            // guarded by mu; nil after a success
+	failing  time.Time        // guarded by mu; of the first failure since the last success; zero = none
+	stuck    bool             // guarded by mu; no waiting cures lastErr
+	gaps     int              // guarded by mu
+	unknown  int              // guarded by mu; of the gaps, those without sums
+	lost     Sums             // guarded by mu; of the other gaps
 
 	f *flusher // owned by its goroutine
 }
 
-// Open takes a node prefix and starts the flusher. Redis must answer: without a
-// prefix the node cannot hand out jobs.
+// Sums of credits.
+type Sums = journal.Sums
+
+// Open takes a node prefix, finds the journal's mark and starts to apply what is
+// behind it. Redis must answer: without a prefix the node cannot hand out jobs.
+// Call it before anything is written to the journal.
 func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
@@ -216,129 +176,86 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err := identify(ctx, &cfg, keys); err != nil {
 		return nil, err
 	}
-	// Sent twice, it leaves a number unused: no harm.
-	next, err := cfg.Store.DoRepeatable(ctx, "INCR", store.NodeNext).AsInt64()
+	prefix, err := claim(ctx, &cfg, keys)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: take a node prefix from %s: %w", store.NodeNext, err)
-	}
-	if next <= 0 || next > math.MaxUint32 {
-		return nil, fmt.Errorf("ledger: %s is %d: no node prefixes of 32 bits are left; delete the key while no node runs", store.NodeNext, next)
+		return nil, err
 	}
 	l := &Ledger{
 		Reader: newReader(cfg.Store, keys, cfg.SliceTTL),
-		cfg:    cfg, prefix: uint32(next),
-		kick: make(chan struct{}, 1), done: make(chan struct{}),
-		progress: make(chan struct{}),
-		queue:    []*segment{newSegment(1)},
+		cfg:    cfg, prefix: prefix, size: sizes{fixed: cfg.ChunkSize},
+		kick: make(chan struct{}, 1), done: make(chan struct{}), progress: make(chan struct{}),
 	}
-	if l.metrics, err = newMetrics(cfg.Registerer, cfg.Pool, l.Status); err != nil {
+	m, r, err := openJournal(ctx, &cfg, keys)
+	if err != nil {
 		return nil, err
 	}
-	l.f = newFlusher(l)
+	if l.metrics, err = newMetrics(cfg.Registerer, cfg.Pool, l.Status); err != nil {
+		r.Close()
+		return nil, err
+	}
+	if err := l.recall(ctx); err != nil {
+		r.Close()
+		l.metrics.unregister()
+		return nil, err
+	}
+	l.f = newFlusher(l, r)
+	l.f.begin(m)
 	fctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	go l.f.run(fctx)
+	l.archive.Go(func() { l.archiver(fctx) })
 	return l, nil
 }
 
-// newStream names one start of one node. The random part keeps two starts apart
-// even if a Redis that lost its last second gives the same prefix twice.
-func newStream(prefix uint32) string {
-	var b [8]byte
-	rand.Read(b[:]) // never fails (crypto/rand)
-	return strconv.FormatUint(uint64(prefix), 10) + "-" + hex.EncodeToString(b[:])
+// openJournal makes a reader of the journal behind its mark in Redis.
+func openJournal(ctx context.Context, cfg *Config, keys store.Keys) (mark, *journal.Reader, error) {
+	m, err := readMark(ctx, cfg.Store, keys, cfg.Journal.ID())
+	if err != nil {
+		return m, nil, err
+	}
+	if end := cfg.Journal.End(); m.at > end {
+		// What is written from here on must not be taken for what was applied.
+		cfg.Log.Error("redis has more of the journal than the disk: the journal's end was lost (--journal-sync-interval off, a disk that does not keep what it has synced, an older copy of --data-dir); it goes on behind the mark",
+			"pool", cfg.Pool, "journal", cfg.Journal.ID(), "mark", uint64(m.at), "end", uint64(end))
+		if err := cfg.Journal.Skip(m.at); err != nil {
+			return m, nil, fmt.Errorf("ledger: continue the journal at %d (--data-dir): %w", m.at, err)
+		}
+	}
+	r, err := cfg.Journal.NewReader("ledger", m.at)
+	if err != nil {
+		return m, nil, fmt.Errorf("ledger: read the journal (--data-dir) at %d: %w", m.at, err)
+	}
+	return m, r, nil
 }
 
 // NodePrefix is a part of the extra nonces of this start, unlike that of any
 // other start of any pool on the same Redis. 1 to 2^32-1.
 func (l *Ledger) NodePrefix() uint32 { return l.prefix }
 
-// Takes tells whether a Credit of this worker would be taken now; ask before the
-// work of verifying a share is spent on it. A full ledger still takes those of a
-// minute that has an entry, and makes room like Credit: without that a ledger
-// nobody credits would stay full.
-func (l *Ledger) Takes(wallet, worker string, at time.Time) bool {
-	k := cellKey{wallet: wallet, worker: cutWorker(worker), minute: at.Unix() / 60}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.closed:
-		return false
-	case l.room(k.minute):
-		return true
-	}
-	_, ok := l.open().index[k]
-	return ok
+// SetDifficulty tells the network's difficulty, from which chunks get their size
+// unless Config.ChunkSize fixes it.
+func (l *Ledger) SetDifficulty(network uint64) {
+	l.told.Store(true)
+	l.size.network.Store(max(1, network))
 }
 
-// Admit tells whether there is room for a new entry; /readyz asks.
-func (l *Ledger) Admit() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.closed && l.entries < l.cfg.MaxPending
-}
-
-// Credit adds an accepted share to the open segment. It never blocks. After an
-// error nothing was counted and the share must be shed: ErrFull, ErrClosed,
-// ErrWallet or ErrOverflow.
-func (l *Ledger) Credit(c Credit) error {
-	if c.Difficulty == 0 || c.Difficulty > math.MaxInt64 {
-		return ErrOverflow
-	}
-	k := cellKey{wallet: c.Wallet, worker: cutWorker(c.Worker), minute: c.Time.Unix() / 60}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return ErrClosed
-	}
-	seg := l.open()
-	if seg.sum.hashes > math.MaxInt64-c.Difficulty {
-		seg = l.cut() // a batch's sums must fit the server's integers
-	}
-	i, ok := seg.index[k]
-	if !ok {
-		if !validWallet(c.Wallet) {
-			return ErrWallet
-		}
-		if !l.room(k.minute) {
-			l.metrics.refused.Inc()
-			return ErrFull
-		}
-		k.wallet, k.worker = strings.Clone(k.wallet), strings.Clone(k.worker)
-		i = seg.add(k)
-		seg.born = bornAt(seg.born)
-		l.entries++
-	}
-	seg.credit(i, c.Difficulty, c.Time.UnixMilli())
-	return nil
-}
-
-// Reject counts a refused share. When 1/rejectPart of MaxPending waits, only the
-// pool's counter of the reason moves. It never blocks for longer than foldSteps
-// entries take. The reason is a metric label of the caller's, not user text.
-func (l *Ledger) Reject(wallet, worker, reason string) {
-	k := rejectKey{wallet: wallet, worker: cutWorker(worker), reason: reason}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+// learn takes the network's difficulty from a found block, until somebody tells it:
+// who rebuilds the books has no daemon.
+func (l *Ledger) learn(difficulty string) {
+	if l.told.Load() {
 		return
 	}
-	s := l.open()
-	s.born = bornAt(s.born)
-	room := l.entries < l.cfg.MaxPending/rejectPart
-	added, named := s.reject(k, room)
-	l.entries += added
-	if !room && !named {
-		l.metrics.unnamed.Inc()
+	if d, err := strconv.ParseUint(difficulty, 10, 64); err == nil {
+		l.size.network.Store(max(1, d))
 	}
 }
 
-// bornAt keeps a first moment.
-func bornAt(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Now()
+// Reject counts a refused share. It never waits for Redis. The reason is a metric
+// label of the caller's, not user text.
+func (l *Ledger) Reject(wallet, worker, reason string) {
+	if !l.rejects.add(wallet, worker, reason) {
+		l.metrics.unnamed.Inc()
 	}
-	return t
 }
 
 func (l *Ledger) wake() {
@@ -348,22 +265,166 @@ func (l *Ledger) wake() {
 	}
 }
 
-// open is the segment credits go to.
-func (l *Ledger) open() *segment { return l.queue[len(l.queue)-1] }
-
-// cut ends the open segment and opens the next.
-func (l *Ledger) cut() *segment {
-	id := l.open().id + 1
-	seg := l.spare
-	if seg == nil {
-		seg = newSegment(id)
-	} else {
-		l.spare, seg.id = nil, id
-	}
-	l.queue = append(l.queue, seg)
-	return seg
+// applied notes the mark that Redis has; nothing is on its way now.
+func (l *Ledger) applied(at journal.Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mark, l.oldest = at, time.Time{}
+	close(l.progress)
+	l.progress = make(chan struct{})
 }
 
+// note remembers what is being applied.
+func (l *Ledger) note(b *batch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.oldest = time.Time{}
+	if b.first != 0 {
+		l.oldest = time.UnixMilli(b.first)
+	}
+}
+
+// recall counts the gaps that earlier starts have met: they stay an alarm until an
+// operator has dealt with them and deleted the list.
+func (l *Ledger) recall(ctx context.Context) error {
+	gaps, err := l.Gaps(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range gaps {
+		if g.Journal == l.cfg.Journal.ID() {
+			l.lose(g)
+		}
+	}
+	return nil
+}
+
+// lose counts a gap.
+func (l *Ledger) lose(g Gap) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gaps++
+	l.metrics.gaps.Inc()
+	l.metrics.lostHashes.Add(float64(g.Hashes))
+	l.metrics.lostShares.Add(float64(g.Shares))
+	if g.Unknown {
+		l.unknown++
+	}
+	l.lost.Hashes += g.Hashes
+	l.lost.Shares += g.Shares
+}
+
+// Flush returns once all that the journal had durable before the call is in
+// Redis, and the rejects counted before it. After an error the ledger goes on
+// trying.
+func (l *Ledger) Flush(ctx context.Context) error {
+	target := l.cfg.Journal.End()
+	for {
+		l.mu.Lock()
+		mark, progress := l.mark, l.progress
+		l.mu.Unlock()
+		if mark >= target && l.rejects.len() == 0 {
+			return nil
+		}
+		l.wake()
+		select {
+		case <-progress:
+		case <-l.done:
+			return fmt.Errorf("%w: %s", ErrClosed, l.unwritten())
+		case <-ctx.Done():
+			return fmt.Errorf("ledger: %s: %w", l.unwritten(), ctx.Err())
+		}
+	}
+}
+
+// unwritten says in words what Redis does not have, for an operator.
+func (l *Ledger) unwritten() string {
+	st := l.Status()
+	text := fmt.Sprintf("%d bytes of the journal are not known to be in redis", st.Pending)
+	if !st.Stuck {
+		text += "; the next start applies them"
+	}
+	if st.Err != nil {
+		text += fmt.Sprintf("; last error: %v", st.Err)
+	}
+	return text
+}
+
+// closeGrace is how long Close waits for a call to Redis that it has given up.
+const closeGrace = 250 * time.Millisecond
+
+// Close applies what is left in the journal, until ctx ends, and ends. Close the
+// journal before, so that nothing more comes. What the error says is not known to
+// be in Redis is not lost: it is read again by the next start.
+func (l *Ledger) Close(ctx context.Context) error {
+	l.mu.Lock()
+	again := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if again {
+		<-l.done
+		return nil
+	}
+	var err error
+	if ctx.Err() == nil {
+		err = l.Flush(ctx)
+	} else if l.Status().Pending > 0 {
+		err = fmt.Errorf("ledger: %s: %w", l.unwritten(), ctx.Err())
+	}
+	l.stop()
+	l.metrics.unregister()
+	ended := make(chan struct{})
+	go func() {
+		<-l.done
+		l.archive.Wait()
+		l.f.r.Close()
+		close(ended)
+	}()
+	// A Redis that hangs keeps a call for --redis-timeout; with a ctx that has ended
+	// there is no more time for it.
+	select {
+	case <-ended:
+	case <-later(ctx, closeGrace):
+	}
+	return err
+}
+
+// later is closed a while after ctx has ended.
+func later(ctx context.Context, d time.Duration) <-chan struct{} {
+	done := make(chan struct{})
+	context.AfterFunc(ctx, func() { time.AfterFunc(d, func() { close(done) }) })
+	return done
+}
+
+// Status of the ledger at one moment, for readiness and the operator.
+type Status struct {
+	Mark    journal.Position // what Redis has confirmed of the journal
+	Pending uint64           // bytes of the journal behind it
+	Age     time.Duration    // of the oldest share that is being applied; 0 = none
+	Err     error            // of the last attempt; nil after a success
+	Failing time.Time        // of the first failure since the last success; zero = none
+	Stuck   bool             // whether an operator must act on Err
+	Gaps    int              // parts of the journal that were gone before they were applied, as Redis lists them
+	Unknown int              // those of them of which nobody can tell what they had
+	Lost    Sums             // of the others
+}
+
+// Status returns how far the ledger is.
+func (l *Ledger) Status() Status {
+	end := l.cfg.Journal.End()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	st := Status{Mark: l.mark, Err: l.lastErr, Failing: l.failing, Stuck: l.stuck, Gaps: l.gaps, Unknown: l.unknown, Lost: l.lost}
+	if end > l.mark {
+		st.Pending = uint64(end - l.mark)
+	}
+	if !l.oldest.IsZero() {
+		st.Age = max(0, time.Since(l.oldest))
+	}
+	return st
+}
+
+// validWallet tells a name that can be a field beside '#', '@' and '~'.
 func validWallet(w string) bool {
 	if w == "" || len(w) > maxWallet {
 		return false
@@ -377,12 +438,4 @@ func validWallet(w string) bool {
 		}
 	}
 	return true
-}
-
-// cutWorker bounds a worker's name, at a character's border.
-func cutWorker(w string) string {
-	if len(w) <= maxWorker {
-		return w
-	}
-	return strings.ToValidUTF8(w[:maxWorker], "")
 }

@@ -1,46 +1,44 @@
 package ledger
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"testing"
-	"time"
 
-	"github.com/assay-pool/assay/cluster/store/redistest"
 	"github.com/assay-pool/assay/internal/logtest"
 )
 
-// TestLogsOutsideTheLock: event loops and hash workers take the ledger's lock,
-// so a log that hangs must not be able to hold it.
+// TestLogsOutsideTheLock: event loops take the locks of the ledger, so a log that
+// hangs must not be able to hold one.
 func TestLogsOutsideTheLock(t *testing.T) {
 	log := logtest.New(t)
-	l := openLedger(t, openStore(t, redistest.Start(t)), func(c *Config) {
-		c.Log, c.SettleTimeout = slog.New(log), 20*time.Millisecond
-	})
-	log.Watch(logtest.Lock(&l.mu))
-	l.Found(Block{ID: blockID(1)}).Rejected("no")
-	l.mu.Lock()
-	l.lastErr = errors.New("redis was away")
-	l.mu.Unlock()
-	credit(t, l, "w", "a", 1)
-	flush(t, l)
-	late := l.Found(Block{ID: blockID(2)})
-	credit(t, l, "w", "a", 1)
-	flush(t, l) // goes on without the block
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := l.Close(ctx); err != nil {
-		t.Fatal(err)
-	}
-	late.Accepted("d")
-	l.Found(Block{ID: blockID(3)})
+	b, srv := startBed(t, func(b *bed) { b.cfg.Log = slog.New(log) })
+	log.Watch(logtest.Lock(&b.l.mu), logtest.Lock(&b.l.rejects.mu))
+	b.found(1)
+	b.settle(1, false)
+	b.flush()
+	b.l.mu.Lock()
+	b.l.lastErr = errors.New("redis was away")
+	b.l.mu.Unlock()
+	b.trust("w", "a", 1)
+	b.found(2)
+	b.settle(2, true)
+	b.vest("w", 3)
+	b.clawBack("w")
+	b.flush()
+	b.l.f.trouble(errors.New("the flusher is idle: nobody else is here"))
+	srv.CLI("FLUSHALL")
+	b.credit("w", "a", 1)
+	b.flush()
+	b.close()
 	for _, text := range []string{
 		"block refused; the round goes on",
+		"round closed",
+		"less unverified credit was there than vests",
+		"unverified credit was taken back",
+		"ledger write is tried again",
 		"ledger writes again",
-		"block not settled in time; later shares go on, it will close the round that is open when it is accepted",
-		"block accepted after the ledger was closed; it is not recorded",
-		"block found after the ledger was closed; it is not recorded",
+		"redis has another mark of the journal than was confirmed; the journal is read again from there",
 	} {
 		if !log.Checked(text) {
 			t.Errorf("%q was not logged", text)

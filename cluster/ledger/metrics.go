@@ -8,16 +8,16 @@ import (
 
 // metrics of one ledger, labelled with its pool.
 type metrics struct {
-	reg                                        prometheus.Registerer
-	pending, oldest                            prometheus.GaugeFunc
-	latency, batchEntries                      prometheus.Histogram
-	calls, retries, duplicates, replayed, lost prometheus.Counter
-	refused, unnamed, rounds, rejectedBlocks   prometheus.Counter
-	lateBlocks                                 prometheus.Counter
+	reg                                         prometheus.Registerer
+	pending, oldest                             prometheus.GaugeFunc
+	latency, batchEntries                       prometheus.Histogram
+	calls, retries, duplicates, resyncs         prometheus.Counter
+	gaps, lostHashes, lostShares                prometheus.Counter
+	unnamed, rounds, orphaned, archived, unread prometheus.Counter
 }
 
 // newMetrics registers them. What waits is asked of status when it is read: a
-// number kept beside the queue would stand still while nothing is confirmed,
+// number kept beside the journal would stand still while nothing is confirmed,
 // which is when somebody looks at it.
 func newMetrics(r prometheus.Registerer, pool string, status func() Status) (*metrics, error) {
 	labels := prometheus.Labels{"pool": pool}
@@ -26,26 +26,28 @@ func newMetrics(r prometheus.Registerer, pool string, status func() Status) (*me
 	}
 	m := &metrics{
 		reg: r,
-		pending: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "assay_ledger_pending_entries", ConstLabels: labels,
-			Help: "Entries (distinct wallet, worker and minute) and finds that Redis has not confirmed."},
+		pending: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "assay_ledger_pending_bytes", ConstLabels: labels,
+			Help: "Bytes of the journal that Redis has not confirmed."},
 			func() float64 { return float64(status().Pending) }),
 		oldest: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "assay_ledger_oldest_seconds", ConstLabels: labels,
-			Help: "Age of the oldest entry that Redis has not confirmed; 0 = none waits."},
+			Help: "Age of the oldest share that is being applied to Redis; 0 = none."},
 			func() float64 { return status().Age.Seconds() }),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "assay_ledger_flush_seconds", ConstLabels: labels,
 			Help: "Duration of a confirmed script call.", Buckets: prometheus.ExponentialBuckets(0.0002, 2.5, 12)}),
 		batchEntries: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "assay_ledger_batch_entries", ConstLabels: labels,
-			Help: "Entries of a batch.", Buckets: prometheus.ExponentialBuckets(1, 3, 8)}),
-		calls:          counter("calls_total", "Script calls tried, repeats included."),
-		retries:        counter("retries_total", "Script calls that failed or were refused and are tried again."),
-		duplicates:     counter("duplicates_total", "Repeats of a call that had been applied although its answer was lost."),
-		replayed:       counter("replayed_total", "Confirmed calls that were sent again because Redis had forgotten them."),
-		lost:           counter("lost_total", "Confirmed calls that Redis forgot and that were no longer retained."),
-		refused:        counter("refused_credits_total", "Credits refused because too many wait for Redis."),
-		unnamed:        counter("unnamed_rejects_total", "Refused shares counted by reason only, not by wallet and worker, because too many entries wait for Redis."),
-		rounds:         counter("rounds_closed_total", "Rounds closed by this node."),
-		rejectedBlocks: counter("rejected_blocks_total", "Found blocks that no daemon accepted."),
-		lateBlocks:     counter("late_blocks_total", "Found blocks that were not settled in time to close exactly their own round."),
+			Help: "Entries (distinct wallet, worker and minute) of a range.", Buckets: prometheus.ExponentialBuckets(1, 3, 8)}),
+		calls:      counter("calls_total", "Script calls tried, repeats included."),
+		retries:    counter("retries_total", "Script calls that failed or were refused and are tried again."),
+		duplicates: counter("duplicates_total", "Ranges that had been applied although their answer was lost."),
+		resyncs:    counter("resyncs_total", "Times the journal was read again from an earlier mark, because Redis had forgotten what it had confirmed."),
+		gaps:       counter("gaps_total", "Parts of the journal that were gone before they were applied."),
+		lostHashes: counter("lost_hashes_total", "Difficulty of the shares in those parts."),
+		lostShares: counter("lost_shares_total", "Shares in those parts."),
+		unnamed:    counter("unnamed_rejects_total", "Refused shares counted by reason only, not by wallet and worker, because too many wait for Redis."),
+		rounds:     counter("rounds_closed_total", "Rounds closed by this node."),
+		orphaned:   counter("rejected_blocks_total", "Found blocks that no daemon accepted."),
+		archived:   counter("rounds_archived_total", "Rounds whose chunks were archived."),
+		unread:     counter("archive_failures_total", "Attempts to archive rounds that failed."),
 	}
 	if r == nil {
 		return m, nil
@@ -62,8 +64,8 @@ func newMetrics(r prometheus.Registerer, pool string, status func() Status) (*me
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.pending, m.oldest, m.latency, m.batchEntries, m.calls, m.retries, m.duplicates,
-		m.replayed, m.lost, m.refused, m.unnamed, m.rounds, m.rejectedBlocks, m.lateBlocks}
+	return []prometheus.Collector{m.pending, m.oldest, m.latency, m.batchEntries, m.calls, m.retries, m.duplicates, m.resyncs,
+		m.gaps, m.lostHashes, m.lostShares, m.unnamed, m.rounds, m.orphaned, m.archived, m.unread}
 }
 
 func (m *metrics) unregister() {

@@ -1,26 +1,19 @@
--- Shared by apply.lua and close.lua.
+-- Shared by the scripts that write.
 --
 -- Lua numbers are doubles, exact to 2^53. Sums of difficulty are not numbers
--- here: they stay strings and are moved by HINCRBY. Sequences, milliseconds and
--- counts of workers are far below 2^53 and may be numbers.
+-- here: they stay strings and are moved by HINCRBY. Chunk numbers, milliseconds
+-- and counts of workers are far below 2^53 and may be numbers.
 
--- check compares an item's sequence with the stream's mark: nil when it is the
--- next one, else the reply. A mark ending in '!' was left by a script that an
--- error ended half way (a key of a wrong type): nothing more may be applied, or
--- its first half would be counted twice.
-local function check(markKey, seq)
-  local mark = redis.call('GET', markKey) or '0'
-  if string.sub(mark, -1) == '!' then return {'half', mark} end
-  local m, s = tonumber(mark), tonumber(seq)
-  if s <= m then return {'dup', mark} end
-  if s ~= m + 1 then return {'gap', mark} end
+-- check holds the start of a range against the mark of its journal: nil when the
+-- range is the next one, else the reply. A mark behind '!' was left by a script
+-- that an error ended half way (a key of a wrong type): nothing more may be
+-- applied, or its first half would be counted twice.
+local function check(marks, journal, from)
+  local mark = redis.call('HGET', marks, journal) or '0 0 0'
+  if string.sub(mark, 1, 1) == '!' then return {'half', mark} end
+  if string.match(mark, '^(%d+) ') ~= from then return {'mark', mark} end
   return nil
 end
-
--- begin and finish bracket the writes. Redis logs a script's writes as one
--- transaction, so the '!' is only ever seen after an error, never after a crash.
-local function begin(markKey, seq) redis.call('SET', markKey, seq .. '!') end
-local function finish(markKey, seq, ttl) redis.call('SET', markKey, seq, 'EX', ttl) end
 
 -- halves splits a decimal of up to 20 digits into two exact numbers.
 local function halves(s)
@@ -38,4 +31,17 @@ local function fits(a, b)
   local hi, lo = ah + bh, al + bl
   if lo >= 10000000000 then hi, lo = hi + 1, lo - 10000000000 end
   return hi < 922337203 or (hi == 922337203 and lo <= 6854775807)
+end
+
+-- atMost compares two decimals of up to 20 digits.
+local function atMost(a, b)
+  local ah, al = halves(a)
+  local bh, bl = halves(b)
+  return ah < bh or (ah == bh and al <= bl)
+end
+
+-- add moves a sum by a decimal, which may have a minus. '-0' is no integer to
+-- Redis, and adding nothing would create the field.
+local function add(key, field, n)
+  if n ~= '0' and n ~= '-0' then redis.call('HINCRBY', key, field, n) end
 end

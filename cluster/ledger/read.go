@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,17 +11,14 @@ import (
 	"github.com/assay-pool/assay/cluster/store"
 )
 
-// Round as Redis has it.
-type Round struct {
-	Number          uint64
-	Hashes, Shares  uint64    // totals
-	Started, Closed time.Time // zero = no share yet / still open
-	Block           string    // id of the block that closed it, hex
-	Wallets         map[string]Sum
-}
+// Sum of a wallet's credit: Hashes is verified difficulty, Unverified what was
+// trusted and is not verified yet. Only the first is ever paid.
+type Sum struct{ Hashes, Unverified uint64 }
 
-// Sum of difficulty and number of shares.
-type Sum struct{ Hashes, Shares uint64 }
+func (s *Sum) add(o Sum) {
+	s.Hashes += o.Hashes
+	s.Unverified += o.Unverified
+}
 
 // WalletStats are a wallet's counters since it came.
 type WalletStats struct {
@@ -44,10 +40,9 @@ var ErrNotFound = errors.New("ledger: not found")
 // Reader reads a pool's books and changes nothing: for pages, reports and
 // tests. A Ledger is one too. Safe for concurrent use.
 type Reader struct {
-	store     *store.Store
-	keys      store.Keys
-	window    time.Duration // as far back as minute slices are kept
-	readRound *store.Script
+	store  *store.Store
+	keys   store.Keys
+	window time.Duration // as far back as minute slices are kept
 }
 
 // NewReader reads the books of a pool whose slices live for DefaultSliceTTL.
@@ -60,111 +55,7 @@ func NewReader(s *store.Store, pool string) (*Reader, error) {
 }
 
 func newReader(s *store.Store, keys store.Keys, window time.Duration) *Reader {
-	return &Reader{store: s, keys: keys, window: window, readRound: roundScript()}
-}
-
-// CurrentRound reads the open round, all wallets of it.
-func (r *Reader) CurrentRound(ctx context.Context) (Round, error) {
-	return r.round(ctx, store.CurrentRound)
-}
-
-// Round reads closed round n (1 is the first); ErrNotFound.
-func (r *Reader) Round(ctx context.Context, n uint64) (Round, error) {
-	if n == store.CurrentRound {
-		return Round{}, fmt.Errorf("round 0: %w", ErrNotFound)
-	}
-	return r.round(ctx, n)
-}
-
-// Rounds reads the n rounds closed last, newest first.
-func (r *Reader) Rounds(ctx context.Context, n int) ([]Round, error) {
-	blocks, err := r.Blocks(ctx, n)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Round, len(blocks))
-	for i, b := range blocks {
-		if out[i], err = r.round(ctx, b.Round); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func (r *Reader) round(ctx context.Context, n uint64) (Round, error) {
-	reply, err := r.store.EvalRepeatable(ctx, r.readRound, []string{r.keys.RoundNumber(),
-		r.keys.RoundHashes(n), r.keys.RoundShares(n), r.keys.RoundTotal(n)}, nil).ToArray()
-	if err != nil {
-		return Round{}, fmt.Errorf("ledger: read round: %w", err)
-	}
-	if len(reply) != 4 {
-		return Round{}, fmt.Errorf("ledger: read round: reply of %d parts", len(reply))
-	}
-	var p parser
-	out := Round{Number: n, Wallets: map[string]Sum{}}
-	if n == store.CurrentRound {
-		current, err := reply[0].ToString()
-		p.err = err
-		out.Number = p.u64(current)
-	}
-	var parts [3]map[string]string
-	for i := range parts {
-		list, err := reply[i+1].AsStrSlice()
-		if err != nil {
-			return Round{}, fmt.Errorf("ledger: read round: %w", err)
-		}
-		parts[i] = pairs(list)
-	}
-	total := parts[2]
-	if n != store.CurrentRound && len(total) == 0 {
-		return Round{}, fmt.Errorf("round %d: %w", n, ErrNotFound)
-	}
-	for w, v := range parts[0] {
-		out.Wallets[w] = Sum{Hashes: p.u64(v), Shares: p.u64(parts[1][w])}
-	}
-	out.Hashes, out.Shares = p.u64(total["hashes"]), p.u64(total["shares"])
-	out.Started, out.Closed, out.Block = p.ms(total["started"]), p.ms(total["closed"]), total["block"]
-	return out, p.wrap("read round")
-}
-
-// Blocks reads the n blocks recorded last, newest first.
-func (r *Reader) Blocks(ctx context.Context, n int) ([]BlockRecord, error) {
-	if n <= 0 {
-		return nil, nil
-	}
-	ids, err := r.store.DoRepeatable(ctx, "ZREVRANGE", r.keys.Blocks(), "0", strconv.Itoa(n-1)).AsStrSlice()
-	if err != nil {
-		return nil, fmt.Errorf("ledger: list blocks: %w", err)
-	}
-	out := make([]BlockRecord, len(ids))
-	for i, id := range ids {
-		if out[i], err = r.block(ctx, id); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func (r *Reader) block(ctx context.Context, id string) (BlockRecord, error) {
-	m, err := r.store.DoRepeatable(ctx, "HGETALL", r.keys.Block(id)).AsStrMap()
-	if err != nil {
-		return BlockRecord{}, fmt.Errorf("ledger: read block %s: %w", id, err)
-	}
-	if len(m) == 0 {
-		return BlockRecord{}, fmt.Errorf("block %s: %w", id, ErrNotFound)
-	}
-	var p parser
-	rec := BlockRecord{
-		Block: Block{Height: p.u64(m["height"]), Difficulty: m["difficulty"], Reward: p.u64(m["reward"]),
-			Wallet: m["wallet"], Worker: m["worker"], Node: m["node"], Daemon: m["daemon"], Time: p.ms(m["time"])},
-		Round: p.u64(m["round"]), Hashes: p.u64(m["hashes"]), Shares: p.u64(m["shares"]), Closed: p.ms(m["closed"]),
-	}
-	raw, err := hex.DecodeString(id)
-	if err != nil || len(raw) != len(rec.ID) {
-		return BlockRecord{}, fmt.Errorf("ledger: block id %q is not 64 hex digits", id)
-	}
-	copy(rec.ID[:], raw)
-	return rec, p.wrap("read block " + id)
+	return &Reader{store: s, keys: keys, window: window}
 }
 
 // Wallet reads a wallet's counters; an unknown one has none.
@@ -286,13 +177,4 @@ func (p *parser) wrap(what string) error {
 		return nil
 	}
 	return fmt.Errorf("ledger: %s: a value that Assay did not write: %w", what, p.err)
-}
-
-// pairs turns field, value, field, value… into a map.
-func pairs(list []string) map[string]string {
-	m := make(map[string]string, len(list)/2)
-	for i := 0; i+1 < len(list); i += 2 {
-		m[list[i]] = list[i+1]
-	}
-	return m
 }

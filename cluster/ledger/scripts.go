@@ -12,11 +12,14 @@ var preludeLua string
 //go:embed apply.lua
 var applyLua string
 
-//go:embed close.lua
-var closeLua string
+//go:embed archive.lua
+var archiveLua string
 
-//go:embed mark.lua
-var markLua string
+//go:embed totals.lua
+var totalsLua string
+
+//go:embed claim.lua
+var claimLua string
 
 //go:embed lift.lua
 var liftLua string
@@ -24,19 +27,11 @@ var liftLua string
 //go:embed identity.lua
 var identityLua string
 
-//go:embed round.lua
-var roundLua string
-
 // scripts that write.
-type scripts struct{ apply, close, mark, lift *store.Script }
+type scripts struct{ apply *store.Script }
 
 func newScripts() scripts {
 	return scripts{
 		apply: store.NewWriteScript("apply", preludeLua+applyLua),
-		close: store.NewWriteScript("close", preludeLua+closeLua),
-		mark:  store.NewWriteScript("mark", markLua),
-		lift:  store.NewScript("lift", liftLua),
 	}
 }
-
-func roundScript() *store.Script { return store.NewScript("round", roundLua) }

@@ -4,8 +4,8 @@ import "time"
 
 const (
 	// StallAfter is how long nothing may have been written to Redis before the
-	// node says so by /readyz and in words: longer than a restart of Redis or a
-	// failover take, and far shorter than MaxPending lasts.
+	// node says so by a note of /readyz and in words: longer than a restart of Redis
+	// or a failover take.
 	StallAfter = 10 * time.Second
 	// sayGap is the shortest time between two lines about different errors. In an
 	// outage they alternate, and each connection's has other ports in its text.
@@ -32,6 +32,7 @@ func (f *flusher) trouble(err error) {
 		f.l.failing = now
 	}
 	f.l.lastErr = err
+	f.l.stuck = stuck(err)
 	since := f.l.failing
 	f.l.mu.Unlock()
 	s := &f.said
@@ -47,9 +48,9 @@ func (f *flusher) trouble(err error) {
 			s.warn = min(2*s.warn, s.warn+warnMax)
 		}
 		st := f.l.Status()
-		f.l.cfg.Log.Warn("nothing is being written to redis, credits wait in memory", "pool", f.l.cfg.Pool,
-			"since", since.Format(time.RFC3339), "for", out.Round(time.Second), "pending", st.Pending,
-			"limit", st.MaxPending, "oldest", st.Age.Round(time.Second), "error", err)
+		f.l.cfg.Log.Warn("nothing is being written to redis, credits wait in the journal", "pool", f.l.cfg.Pool,
+			"since", since.Format(time.RFC3339), "for", out.Round(time.Second), "bytes", st.Pending,
+			"oldest", st.Age.Round(time.Second), "error", err)
 	}
 }
 
@@ -57,9 +58,9 @@ func (f *flusher) trouble(err error) {
 func (f *flusher) wrote() {
 	f.l.mu.Lock()
 	was, since := f.l.lastErr, f.l.failing
-	f.l.lastErr, f.l.failing = nil, time.Time{}
+	f.l.lastErr, f.l.failing, f.l.stuck = nil, time.Time{}, false
 	f.l.mu.Unlock()
 	if was != nil {
-		f.l.cfg.Log.Info("ledger writes again", "pool", f.l.cfg.Pool, "stream", f.stream, "after", time.Since(since).Round(time.Millisecond))
+		f.l.cfg.Log.Info("ledger writes again", "pool", f.l.cfg.Pool, "journal", f.id, "after", time.Since(since).Round(time.Millisecond))
 	}
 }

@@ -11,38 +11,52 @@ import (
 // touch it together with a pool's keys. Written by Open and lift, kept for ever.
 const NodeNext = "assay:node:next"
 
+// Layout numbers what the keys below mean. Keys of another layout are refused
+// (identity.lua): they are neither read nor overwritten.
+const Layout = "2"
+
 // Keys names every key of one pool. All begin with the hash tag {pool}, so they
 // share one cluster slot; whatever follows the first closing brace (a wallet,
 // say) cannot change that.
 //
-//	key                        type    writer        lifetime
-//	{p}:identity               hash    identity      for ever; coin and wallet, as the first node named them
-//	{p}:node:<stream>:mark     string  apply, close, 7 days, renewed by each write; high-water mark,
-//	                                   mark          the last sequence applied of one node start
-//	{p}:round:number           string  close         for ever; number of the current round, absent = 1
-//	{p}:round:current:hashes   hash    apply         until the round closes; wallet → difficulty sum
-//	{p}:round:current:shares   hash    apply         until the round closes; wallet → number of shares
-//	{p}:round:current:total    hash    apply         until the round closes; hashes, shares, started (ms)
-//	{p}:round:<n>:hashes …     hash    close         until paid out (a later step); the frozen round n,
-//	  :shares, :total                                total has also closed (ms) and block (id)
-//	{p}:blocks                 zset    close         for ever; block id, score = round number
-//	{p}:block:<id>             hash    close         for ever; height, difficulty, reward, wallet, worker,
-//	                                                 node, daemon, time (ms), round, hashes, shares
-//	{p}:wallet:<w>             hash    apply         an hour to 90 days after the last share, by the
-//	                                                 wallet's part of the pool's work; hashes, shares,
-//	                                                 last (ms), weight, reject:<reason>
-//	{p}:workers:<w>            hash    apply         as the wallet; per worker h:, n:, l:, r:<name> =
-//	                                                 hashes, shares, last (ms), rejects; #pressure =
-//	                                                 weight of workers that have no slot
-//	{p}:slots:<w>              zset    apply         as the wallet; worker by weight
-//	{p}:rate:<minute>          hash    apply         SliceTTL after its minute; wallet, wallet/worker and
-//	                                                 * (the pool) → difficulty sum of that minute
-//	{p}:stats                  hash    apply, close  for ever; hashes, shares, last (ms), blocks,
-//	                                                 weight, reject:<reason>
+//	key                  type    writer     lifetime
+//	{p}:identity         hash    identity   for ever; coin and wallet, as the first node named them, and
+//	                                        the layout
+//	{p}:marks            hash    apply      for ever; journal id → mark: how much of it is applied, as
+//	                                        "position hashes shares node", the sums cumulative
+//	{p}:owners           hash    claim,     for ever; journal id → node prefix of the start that applies it
+//	                             apply
+//	{p}:gaps             list    apply      the newest thousand; what was lost of a journal before it
+//	                                        could be applied, JSON
+//	{p}:chunk            string  apply      for ever; number of the open chunk, absent = 1
+//	{p}:chunk:<n>        hash    apply      until archived; wallet → verified difficulty, ~wallet →
+//	                                        unverified, @journal → position up to which it is in here,
+//	                                        #hashes, #unverified, #shares: the sums; #before: all
+//	                                        difficulty of earlier chunks; #first, #last: of its shares
+//	                                        (ms); #closed (ms), #block: the block that cut it
+//	{p}:blocks           zset    apply      for ever; id of a found block, score = the chunk it cut
+//	{p}:rounds           zset    apply      for ever; likewise, those of them that close a round
+//	{p}:block:<id>       hash    apply      for ever; height, difficulty, reward, wallet, worker, node,
+//	                                        time (ms), state, cut, journal, position; once it has closed
+//	                                        a round first, hashes, shares, daemon, closed (ms)
+//	{p}:archive:<id>     string  archive    RoundKeep after it was written; the chunks of a round, gzip
+//	                                        of JSON
+//	{p}:wallet:<w>       hash    apply      an hour to 90 days after the last share, by the
+//	                                        wallet's part of the pool's work; hashes, shares,
+//	                                        last (ms), weight, reject:<reason>
+//	{p}:workers:<w>      hash    apply      as the wallet; per worker h:, n:, l:, r:<name> =
+//	                                        hashes, shares, last (ms), rejects; #pressure =
+//	                                        weight of workers that have no slot
+//	{p}:slots:<w>        zset    apply      as the wallet; worker by weight
+//	{p}:rate:<minute>    hash    apply      SliceTTL after its minute; wallet, wallet/worker and
+//	                                        * (the pool) → difficulty sum of that minute
+//	{p}:stats            hash    apply      for ever; hashes, shares, last (ms), blocks, weight,
+//	                                        reject:<reason>
 //
 // Every sum is a decimal string or a hash field moved by HINCRBY: 64-bit
 // integers in the server, never a Lua number. A weight is no sum: it says how
-// much work somebody has done of late, to decide what is kept (apply.lua).
+// much work somebody has done of late, to decide what is kept (apply.lua). No
+// wallet begins with '~', '@' or '#'.
 type Keys struct{ pool, tag string }
 
 // maxPoolName bounds a pool's name, in bytes: it is part of every key.
@@ -70,40 +84,43 @@ func (k Keys) Pool() string { return k.pool }
 // Identity says whose pool this is.
 func (k Keys) Identity() string { return k.tag + "identity" }
 
-// Mark is the high-water mark of one node start's stream.
-func (k Keys) Mark(stream string) string { return k.tag + "node:" + stream + ":mark" }
+// Marks has the mark of every journal.
+func (k Keys) Marks() string { return k.tag + "marks" }
 
-// RoundNumber is the number of the current round.
-func (k Keys) RoundNumber() string { return k.tag + "round:number" }
+// Owners has the start of a node that applies each journal.
+func (k Keys) Owners() string { return k.tag + "owners" }
 
-// RoundPrefix is what the close script puts a round number behind; the three
-// suffixes of a round are in RoundHashes, RoundShares and RoundTotal.
-func (k Keys) RoundPrefix() string { return k.tag + "round:" }
+// Gaps lists what was lost of journals.
+func (k Keys) Gaps() string { return k.tag + "gaps" }
 
-// CurrentRound stands for the number of the open round in the three below.
-const CurrentRound = 0
+// OpenChunk is the number of the chunk that credit lands in.
+func (k Keys) OpenChunk() string { return k.tag + "chunk" }
 
-func (k Keys) round(n uint64) string {
-	if n == CurrentRound {
-		return k.tag + "round:current"
-	}
-	return k.tag + "round:" + strconv.FormatUint(n, 10)
-}
+// ChunkPrefix is what scripts put a chunk's number behind.
+func (k Keys) ChunkPrefix() string { return k.tag + "chunk:" }
 
-// RoundHashes is wallet → difficulty sum of round n.
-func (k Keys) RoundHashes(n uint64) string { return k.round(n) + ":hashes" }
+// Chunk is the n-th chunk of credit; 1 is the first.
+func (k Keys) Chunk(n uint64) string { return k.ChunkPrefix() + strconv.FormatUint(n, 10) }
 
-// RoundShares is wallet → number of shares of round n.
-func (k Keys) RoundShares(n uint64) string { return k.round(n) + ":shares" }
-
-// RoundTotal has the totals of round n.
-func (k Keys) RoundTotal(n uint64) string { return k.round(n) + ":total" }
-
-// Blocks lists block ids by round.
+// Blocks lists found blocks by the chunk they cut.
 func (k Keys) Blocks() string { return k.tag + "blocks" }
 
+// Rounds lists the blocks that close a round, likewise.
+func (k Keys) Rounds() string { return k.tag + "rounds" }
+
+// BlockPrefix is what scripts put a block id behind.
+func (k Keys) BlockPrefix() string { return k.tag + "block:" }
+
 // Block is one block's record; id is lower-case hex.
-func (k Keys) Block(id string) string { return k.tag + "block:" + id }
+func (k Keys) Block(id string) string { return k.BlockPrefix() + id }
+
+// Archive has the chunks of the round that a block closed.
+func (k Keys) Archive(id string) string { return k.tag + "archive:" + id }
+
+// Earlier are keys of the layout before this one: where one is, so is its data.
+func (k Keys) Earlier() []string {
+	return []string{k.tag + "round:number", k.tag + "round:current:total"}
+}
 
 // Wallet has one wallet's counters.
 func (k Keys) Wallet(wallet string) string { return k.tag + "wallet:" + wallet }

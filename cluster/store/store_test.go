@@ -85,9 +85,8 @@ func TestKeysShareOneSlot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []string{k.Identity(), k.Mark("1-ab"), k.RoundNumber(), k.RoundPrefix(), k.RoundHashes(CurrentRound), k.RoundHashes(7),
-		k.RoundShares(CurrentRound), k.RoundShares(7), k.RoundTotal(CurrentRound), k.RoundTotal(7), k.Blocks(), k.Block("00"),
-		k.Wallet("w"), k.Wallet("{other}"), k.Workers("}{"), k.Rate(1), k.Stats()}
+	all := append(k.Earlier(), k.Identity(), k.Marks(), k.Owners(), k.Gaps(), k.OpenChunk(), k.ChunkPrefix(), k.Chunk(7), k.Blocks(), k.Rounds(),
+		k.BlockPrefix(), k.Block("00"), k.Archive("00"), k.Wallet("w"), k.Wallet("{other}"), k.Workers("}{"), k.Slots("w"), k.Rate(1), k.Stats())
 	slot := srv.CLI("CLUSTER", "KEYSLOT", all[0])
 	seen := map[string]bool{}
 	for _, key := range all {

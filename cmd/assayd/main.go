@@ -15,6 +15,7 @@ import (
 	"github.com/assay-pool/assay/cmd/assayd/config"
 	"github.com/assay-pool/assay/cmd/assayd/node"
 	"github.com/assay-pool/assay/cmd/assayd/sink"
+	"github.com/assay-pool/assay/cmd/assayd/tools"
 	"github.com/assay-pool/assay/internal/redact"
 	"github.com/assay-pool/assay/netio/admin"
 )
@@ -30,6 +31,9 @@ const flushGrace = 500 * time.Millisecond
 func main() { os.Exit(run()) }
 
 func run() int {
+	if code, ours := tools.Run(version, os.Args[1:], os.Stdout, os.Stderr); ours {
+		return code
+	}
 	cfg, code, ok := config.Load(version)
 	if !ok {
 		return code

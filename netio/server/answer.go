@@ -2,14 +2,15 @@ package server
 
 import (
 	"github.com/assay-pool/assay/validator"
-	"github.com/assay-pool/assay/validator/verify"
+	"github.com/assay-pool/assay/validator/pool"
 )
 
-// Reply takes a judged share back, on any thread, and also on the loop's own
-// while it is still inside Submit. The verdict is counted here, so that I1 holds
-// for miners that have gone too. The stack needs no limit of its own: it can
-// hold only what is in flight, and that is limited.
-func (l *loop) Reply(share *verify.Share) {
+// Reply implements [pool.Origin]. It takes a share back whose answer is known, on
+// any thread, and also on the loop's own while it is still inside Submit. The
+// verdict is counted here, so that I1 holds for miners that have gone too. The
+// stack needs no limit of its own: it can hold only what is in flight, and that
+// is limited.
+func (l *loop) Reply(share *pool.Share) {
 	sub := share.Owner.(*submission)
 	sub.session.port.metrics.verdicts[share.Verdict].Inc()
 	for {
@@ -28,7 +29,7 @@ func (l *loop) Reply(share *verify.Share) {
 // read's end looks at them anyway. It tells whether a task is on its way.
 func (l *loop) enter() (queued bool) { return l.drainQueued.Swap(true) }
 
-// leave answers what has been judged meanwhile.
+// leave answers what has come back meanwhile.
 func (l *loop) leave(queued bool) {
 	if queued {
 		l.answerAll() // the task will find what comes later
@@ -86,7 +87,7 @@ func (l *loop) finish(sub *submission) {
 		switch {
 		case share.Verdict == validator.Accepted:
 			s.tuner.accepted(share.Difficulty)
-		case share.Verdict.Shed() && !share.Block:
+		case share.Verdict.Shed() && !share.Block():
 			// The nonce of a proven block is never forgotten: it was submitted,
 			// whatever became of its credit, and would be again each time.
 			s.window.Forget(share.Job, share.Nonce)

@@ -12,12 +12,6 @@ import (
 // block is the difficulty of a claim to be a block.
 const block = networkDifficulty * 2
 
-func (l *ledger) blocks() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.found
-}
-
 // TestBlockOnAFullJob: a job that has used up its shares still takes blocks,
 // but not without end.
 func TestBlockOnAFullJob(t *testing.T) {
@@ -42,7 +36,7 @@ func TestBlockOnAFullJob(t *testing.T) {
 	}
 	submit(block)
 	c.refused(stratum.Text(validator.ShedJobFull))
-	if n := r.ledger.blocks(); n != candidateRoom {
+	if n := r.books.blocks(); n != candidateRoom {
 		t.Fatalf("%d blocks found", n)
 	}
 	c.submit(3, block) // taken above
@@ -79,7 +73,7 @@ func TestForgedClaims(t *testing.T) {
 	liar.accepted()
 	liar.accepted()
 	other.accepted()
-	if n := r.ledger.blocks(); n != 3 {
+	if n := r.books.blocks(); n != 3 {
 		t.Fatalf("%d blocks found", n)
 	}
 	// Nor places in a job that is full, nor in one that is stale.
@@ -125,7 +119,7 @@ func TestPriorityOfTheFirstFew(t *testing.T) {
 	r.eventually("one held", func() bool { return slices.Equal(r.verifier.priorities(), []bool{true}) })
 	r.verifier.release(validator.Accepted)
 	c.accepted()
-	if n := r.ledger.blocks(); n != candidateRoom+3 {
+	if n := r.books.blocks(); n != candidateRoom+3 {
 		t.Fatalf("%d blocks found", n)
 	}
 	r.balanced()
@@ -187,7 +181,7 @@ func TestDrainEndsInSpiteOfClaims(t *testing.T) {
 	}
 }
 
-// TestReplayedBlock: while the ledger is full a proven block's miner is told to
+// TestReplayedBlock: while no credit is taken a proven block's miner is told to
 // try again, and its nonce is a duplicate all the same: it would be hashed, found
 // and submitted each time. Shares that claim no block are not hashed at all, and
 // may come again once there is room.
@@ -196,12 +190,7 @@ func TestReplayedBlock(t *testing.T) {
 	r.offer(false)
 	c := r.dial()
 	c.login(r, "")
-	setFull := func(full bool) {
-		r.ledger.mu.Lock()
-		defer r.ledger.mu.Unlock()
-		r.ledger.full = full
-	}
-	setFull(true)
+	r.books.set(true, false)
 	c.submit(1, block)
 	c.refused(stratum.Text(validator.ShedLedger))
 	for range 3 {
@@ -210,10 +199,10 @@ func TestReplayedBlock(t *testing.T) {
 	}
 	c.submit(2, 10_000)
 	c.refused(stratum.Text(validator.ShedLedger))
-	if hashed, found := r.verifier.count(), r.ledger.blocks(); hashed != 1 || found != 1 {
+	if hashed, found := r.verifier.count(), r.books.blocks(); hashed != 1 || found != 1 {
 		t.Errorf("%d shares were hashed, %d blocks found; want one of each", hashed, found)
 	}
-	setFull(false)
+	r.books.set(false, false)
 	c.submit(1, block)
 	c.refused("Duplicate share")
 	c.submit(2, 10_000)

@@ -7,7 +7,8 @@
 //	     well formed → not stale → not duplicate → claim meets target → budget
 //	                                                       │ ok
 //	                     pool.Submit(share) ◀──────────────┘
-//	hash worker ──Reply──▶ loop's reply stack ──one Execute a batch──▶ answer, vardiff, free share
+//	hash worker ──refused──┬──Reply──▶ loop's reply stack ──one Execute a batch──▶ answer, vardiff, free share
+//	journal ──────durable──┘
 //	pool.Subscribe ──template──▶ one fan-out task a loop, in slices of 1 ms ──▶ a job each
 //	ticker ──▶ one sweep task a loop ──▶ timeouts, slow readers, silent miners
 //
@@ -16,9 +17,11 @@
 // A session, its jobs and its samples belong to the event loop it was accepted
 // on; no field of theirs is locked or atomic. Other threads reach a loop by its
 // reply stack and by tasks only. A share belongs to its loop, then from
-// pool.Submit to Reply to the pipeline, then to the loop again. A session that
-// has closed meanwhile is still referenced by its shares: the answer is dropped
-// and the share goes back to the loop's free list. Sessions are not reused.
+// pool.Submit to Reply to the pipeline (hash workers, then the books, which answer
+// an accepted one once its credit is durable), then to the loop again, which uses
+// it for another. A session that has closed meanwhile is still referenced by its
+// shares: the answer is dropped and the share goes back to the loop's free list.
+// Sessions are not reused.
 //
 // # Limits
 //
@@ -49,8 +52,9 @@
 // connections as they open, refuses new shares with a text, waits until every
 // share in flight is answered (blocks are still taken, a few of each session,
 // so that claims alone do not keep it from ending) and every outbound buffer is empty, and then
-// [Server.Stop] ends the engine. Shares must be judged until Drain has
-// returned, so the order is Drain, verify pool, ledger, Stop.
+// [Server.Stop] ends the engine. Shares must be judged, and their credits
+// committed, until Drain has returned, so the order is Drain, verifier, pool,
+// books, Stop.
 //
 // # Without work
 //

@@ -17,7 +17,7 @@ const drainPoll = 10 * time.Millisecond
 // refused with a text, except the first few of each session that claim to be
 // blocks and are believed (see session.candidate). It returns once
 // every share in flight has its answer and every answer is with the kernel, or
-// when ctx ends. Shares must be judged meanwhile.
+// when ctx ends. Shares must be judged and credited meanwhile.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
 	ticker := time.NewTicker(drainPoll)

@@ -79,7 +79,7 @@ func TestDrainGivesUp(t *testing.T) {
 }
 
 func TestStopWithoutStart(t *testing.T) {
-	p := newPool(t, "test", &verifier{}, &ledger{}, 0)
+	p := newPool(t, "test", &verifier{}, newBooks(), 0)
 	s, err := New(Config{Ports: []Port{{Addr: "127.0.0.1:0", Pool: p}}})
 	if err != nil {
 		t.Fatal(err)

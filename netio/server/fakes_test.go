@@ -2,8 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
 	"sync"
-	"time"
 
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/pool"
@@ -16,12 +16,12 @@ import (
 type verifier struct {
 	mu      sync.Mutex
 	verdict validator.Verdict
-	held    []*verify.Share
+	held    []*verify.Task
 	hold    bool
 	seen    int
 }
 
-func (v *verifier) Submit(s *verify.Share) {
+func (v *verifier) Submit(s *verify.Task) {
 	v.mu.Lock()
 	v.seen++
 	if v.hold {
@@ -34,11 +34,11 @@ func (v *verifier) Submit(s *verify.Share) {
 	judge(s, verdict)
 }
 
-func judge(s *verify.Share, verdict validator.Verdict) {
+func judge(s *verify.Task, verdict validator.Verdict) {
 	s.Verdict = verdict
 	if verdict == validator.Accepted {
 		s.Hash = s.Claim
-		s.Block = s.Template.Difficulty.Meets(&s.Claim)
+		s.Met = s.Goals.Meets(&s.Hash)
 	}
 	s.Sink.Judged(s)
 }
@@ -50,7 +50,7 @@ func (v *verifier) set(verdict validator.Verdict, hold bool) {
 }
 
 // take hands out what is held and holds no more.
-func (v *verifier) take() []*verify.Share {
+func (v *verifier) take() []*verify.Task {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	held := v.held
@@ -78,7 +78,7 @@ func (v *verifier) priorities() []bool {
 	defer v.mu.Unlock()
 	var all []bool
 	for _, s := range v.held {
-		all = append(all, s.Candidate)
+		all = append(all, s.Class == verify.ClassCandidate || s.Class == verify.ClassUnprovenCandidate)
 	}
 	return all
 }
@@ -89,51 +89,95 @@ func (v *verifier) count() int {
 	return v.seen
 }
 
-// ledger counts what it is told.
-type ledger struct {
+// books count what they are told. While held, credits wait for the test to commit
+// them.
+type books struct {
 	mu       sync.Mutex
 	credited map[string]uint64 // by wallet.worker
 	rejected map[validator.Verdict]int
 	found    int
+	settled  int
 	full     bool // no credit is taken
+	hold     bool
+	held     []*pool.Share
 }
 
-func (l *ledger) Takes(string, string, time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.full
+var errFull = errors.New("the disk is full")
+
+func newBooks() *books {
+	return &books{credited: map[string]uint64{}, rejected: map[validator.Verdict]int{}}
 }
 
-func (l *ledger) Credit(wallet, worker string, difficulty uint64, _ time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.full {
-		return false
+func (b *books) Admit() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.full
+}
+
+func (b *books) Credit(s *pool.Share) {
+	b.mu.Lock()
+	if b.hold {
+		b.held = append(b.held, s)
+		b.mu.Unlock()
+		return
 	}
-	l.credited[wallet+"."+worker] += difficulty
-	return true
+	full := b.full
+	if !full {
+		b.credited[s.Wallet+"."+s.Worker] += s.Difficulty
+	}
+	b.mu.Unlock()
+	if full {
+		s.Committed(errFull)
+		return
+	}
+	s.Committed(nil)
 }
 
-func (l *ledger) Reject(_, _ string, v validator.Verdict) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.rejected[v]++
+func (b *books) Reject(_, _ string, v validator.Verdict) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rejected[v]++
 }
 
-func (l *ledger) Found(pool.Block) (pool.Settler, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.found++
-	return settler{}, true
+func (b *books) Found(pool.Block, []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.found++
 }
 
-func (l *ledger) Reopen(pool.Block) pool.Settler { return settler{} }
+func (b *books) Settle(pool.Block, pool.Fate) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.settled++
+}
 
-type settler struct{}
+func (b *books) blocks() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.found
+}
 
-func (settler) Accepted(string) {}
-func (settler) Rejected(string) {}
-func (settler) LeaveOpen()      {}
+func (b *books) set(full, hold bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.full, b.hold = full, hold
+}
+
+// waiting is how many credits are held.
+func (b *books) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.held)
+}
+
+// take hands out the credits that are held; more may come.
+func (b *books) take() []*pool.Share {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	held := b.held
+	b.held = nil
+	return held
+}
 
 type blocks struct{}
 

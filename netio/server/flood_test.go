@@ -195,7 +195,7 @@ func startAlone(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	p, err := pool.New(pool.Config{
-		Name: "test", Coin: profile, Ledger: &ledger{}, Blocks: blocks{}, Verifier: &verifier{}, Addresses: 16,
+		Name: "test", Coin: profile, Books: newBooks(), Blocks: blocks{}, Verifier: &verifier{}, Addresses: 16,
 	})
 	if err != nil {
 		return nil, err

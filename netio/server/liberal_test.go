@@ -72,11 +72,11 @@ func TestRigsOfEveryScript(t *testing.T) {
 		c.id, c.job = a.Result.ID, a.Result.Job
 		c.submit(1, 10_000)
 		c.accepted()
-		r.ledger.mu.Lock()
-		if got := r.ledger.credited[address+"."+want]; got != 10_000 {
-			t.Errorf("login %s: %q has %d of %v", login, want, got, r.ledger.credited)
+		r.books.mu.Lock()
+		if got := r.books.credited[address+"."+want]; got != 10_000 {
+			t.Errorf("login %s: %q has %d of %v", login, want, got, r.books.credited)
 		}
-		r.ledger.mu.Unlock()
+		r.books.mu.Unlock()
 	}
 	r.balanced()
 }

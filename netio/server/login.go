@@ -116,8 +116,7 @@ func (l *loop) cut(s *session, t *job.Template) *stratum.Job {
 // encode lays a job out for the wire, in the loop's own buffers: it is to be
 // appended somewhere before the next.
 func (l *loop) encode(s *session, j *job.Job) *stratum.Job {
-	extra := s.window.Extra(j.Number)
-	l.blob = j.Template.AppendHashing(l.blob[:0], extra[:])
+	l.blob = j.AppendHashing(l.blob[:0])
 	l.jobID = s.window.AppendID(l.jobID[:0], j.Number)
 	l.wire = stratum.Job{
 		Blob: l.blob, ID: l.jobID, Target: j.Target, Algo: j.Template.Algo, Height: j.Template.Height,

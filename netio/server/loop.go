@@ -33,7 +33,7 @@ type loop struct {
 	fan   fanWalk
 	sweep sweepWalk
 
-	// replied is a stack of judged shares, newest first; any thread pushes.
+	// replied is a stack of shares to be answered, newest first; any thread pushes.
 	replied atomic.Pointer[submission]
 	// drainQueued is set while somebody on the loop is bound to look at replied:
 	// a task on its way, or a read being served.

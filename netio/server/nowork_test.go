@@ -20,7 +20,7 @@ func TestNoWork(t *testing.T) {
 	r := &rig{}
 	r = newRig(t, func(c *Config) {
 		c.SweepInterval, c.NoWorkTimeout = 10*time.Millisecond, 300*time.Millisecond
-		c.Ports[0].Pool = newPool(t, "short", &verifier{}, &ledger{}, 0, func(p *pool.Config) { p.TemplateMaxAge = maxAge })
+		c.Ports[0].Pool = newPool(t, "short", &verifier{}, newBooks(), 0, func(p *pool.Config) { p.TemplateMaxAge = maxAge })
 	})
 	r.pool = r.server.pools[0]
 	refused := func(text string) *client {
@@ -101,7 +101,7 @@ func TestLeavePace(t *testing.T) {
 	b.server.pools[0] = nil // not looked at here
 	b.server.work[0].gone.Store(true)
 	perTick := leavePace / 10
-	empty := newPool(t, "empty", instant{}, noLedger{}, 0)
+	empty := newPool(t, "empty", instant{}, noBooks{}, 0)
 	b.server.ports[0].Pool = empty
 	for tick, want := range []int{perTick, 2 * perTick, sessions, sessions} {
 		b.loop.sweepStart()

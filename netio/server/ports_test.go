@@ -18,7 +18,7 @@ import (
 
 func TestPortsAndPools(t *testing.T) {
 	v := &verifier{}
-	other := newPool(t, "other", v, &ledger{}, 0)
+	other := newPool(t, "other", v, newBooks(), 0)
 	r := newRig(t, func(c *Config) {
 		c.Ports = []Port{
 			{Addr: "127.0.0.1:0", StartDifficulty: 5000},
@@ -89,7 +89,7 @@ func TestStartRefusesATakenPort(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			taken := tt.take(t)
-			p := newPool(t, "test", &verifier{}, &ledger{}, 0)
+			p := newPool(t, "test", &verifier{}, newBooks(), 0)
 			s, err := New(Config{Loops: 2, Ports: []Port{{Addr: "127.0.0.1:0", Pool: p}, {Addr: taken, Pool: p}}})
 			if err != nil {
 				t.Fatal(err)
@@ -119,7 +119,7 @@ func listening(t *testing.T, c *net.ListenConfig) string {
 // TestOneOfManyGetsThePort: nodes that start at once on one port do not share
 // it. Two may see each other and both give up, but not always.
 func TestOneOfManyGetsThePort(t *testing.T) {
-	p := newPool(t, "test", &verifier{}, &ledger{}, 0)
+	p := newPool(t, "test", &verifier{}, newBooks(), 0)
 	r := newRig(t, nil) // only to find a port that is free
 	addr := r.server.Addrs()[0].Addr.String()
 	r.server.Stop()
@@ -178,7 +178,7 @@ func TestBothFamilies(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	p := newPool(t, "test", &verifier{}, &ledger{}, 0)
+	p := newPool(t, "test", &verifier{}, newBooks(), 0)
 	ok := Port{Addr: "127.0.0.1:0", Pool: p}
 	tests := map[string]Config{
 		"no ports":       {},

@@ -31,11 +31,11 @@ func TestLoginAndShares(t *testing.T) {
 		c.accepted()
 	}
 	key := r.recorded.Addresses[0].Address + ".rig1"
-	r.ledger.mu.Lock()
-	if got := r.ledger.credited[key]; got != 200_000 {
+	r.books.mu.Lock()
+	if got := r.books.credited[key]; got != 200_000 {
 		t.Errorf("credited %d", got)
 	}
-	r.ledger.mu.Unlock()
+	r.books.mu.Unlock()
 	c.send(`{"id":7,"method":"keepalived","params":{"id":"%s"}}`, c.id)
 	if a := c.answer(); a.Result == nil || a.Result.Status != "KEEPALIVED" || string(a.ID) != "7" {
 		t.Fatalf("keepalive: %s", a.line)

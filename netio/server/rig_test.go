@@ -63,7 +63,7 @@ type rig struct {
 	server   *Server
 	pool     *pool.Pool
 	verifier *verifier
-	ledger   *ledger
+	books    *books
 	registry *prometheus.Registry
 	recorded recorded
 	offers   byte
@@ -72,14 +72,14 @@ type rig struct {
 // networkDifficulty is high, so that a share is no block unless a test wants it.
 const networkDifficulty = 1 << 40
 
-func newPool(t testing.TB, name string, v pool.Verifier, l pool.Ledger, grace time.Duration, change ...func(*pool.Config)) *pool.Pool {
+func newPool(t testing.TB, name string, v pool.Verifier, b pool.Books, grace time.Duration, change ...func(*pool.Config)) *pool.Pool {
 	t.Helper()
 	profile, err := coin.Lookup("monero")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := pool.Config{
-		Name: name, Coin: profile, Prefix: 7, Ledger: l, Blocks: blocks{}, Seeds: seeds{}, Chain: seeds{}, Verifier: v,
+		Name: name, Coin: profile, Prefix: 7, Books: b, Blocks: blocks{}, Seeds: seeds{}, Chain: seeds{}, Verifier: v,
 		JobsPerSession: 8, Templates: 4, StaleGrace: grace, TemplateMaxAge: time.Hour,
 		SeedWait: time.Minute, SubmitTimeout: time.Minute, Submissions: 4, Addresses: 1024,
 	}
@@ -105,13 +105,13 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 	r := &rig{
 		t: t, registry: prometheus.NewRegistry(),
 		verifier: &verifier{verdict: validator.Accepted},
-		ledger:   &ledger{credited: map[string]uint64{}, rejected: map[validator.Verdict]int{}},
+		books:    newBooks(),
 	}
 	var err error
 	if r.recorded, err = readRecorded(); err != nil {
 		t.Fatal(err)
 	}
-	r.pool = newPool(t, "test", r.verifier, r.ledger, 0)
+	r.pool = newPool(t, "test", r.verifier, r.books, 0)
 	cfg := Config{Registerer: r.registry, Loops: 2, Ports: []Port{{Addr: "127.0.0.1:0", StartDifficulty: 10_000, FixedDifficulty: true}}}
 	if change != nil {
 		change(&cfg)

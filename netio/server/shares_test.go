@@ -103,11 +103,11 @@ func TestStale(t *testing.T) {
 	c.refused("Block expired")
 	c.submitJob(first, "00000002", claimHex(networkDifficulty*2))
 	c.accepted()
-	r.ledger.mu.Lock()
-	if r.ledger.found != 1 {
-		t.Errorf("%d blocks", r.ledger.found)
+	r.books.mu.Lock()
+	if r.books.found != 1 {
+		t.Errorf("%d blocks", r.books.found)
 	}
-	r.ledger.mu.Unlock()
+	r.books.mu.Unlock()
 	// Four more templates and the board has forgotten the first; twelve more and
 	// the session's window of eight jobs has too.
 	for n, nonce := range []string{"00000003", "00000004"} {
@@ -349,9 +349,9 @@ func TestVardiffOverTheWire(t *testing.T) {
 	c.refused("Low difficulty share")
 	c.submit(9, 40_000)
 	c.accepted()
-	r.ledger.mu.Lock()
-	defer r.ledger.mu.Unlock()
-	if got := r.ledger.credited[r.recorded.Addresses[0].Address+"."+stratum.DefaultWorker]; got != 9*10_000+40_000 {
+	r.books.mu.Lock()
+	defer r.books.mu.Unlock()
+	if got := r.books.credited[r.recorded.Addresses[0].Address+"."+stratum.DefaultWorker]; got != 9*10_000+40_000 {
 		t.Fatalf("credited %d", got)
 	}
 }

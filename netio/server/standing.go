@@ -3,7 +3,7 @@ package server
 import (
 	"github.com/assay-pool/assay/netio/stratum"
 	"github.com/assay-pool/assay/validator"
-	"github.com/assay-pool/assay/validator/verify"
+	"github.com/assay-pool/assay/validator/pool"
 )
 
 // A session has to earn what it may ask of the hash threads, because a forged
@@ -41,7 +41,7 @@ func (s *session) inflightRoom() (shares, candidates int) {
 // weigh books a verdict in the session's credit. Only a hash that was computed
 // and is another one counts against it: what was shed, late or too easy does
 // not. It reports whether the session is to be closed.
-func (s *session) weigh(share *verify.Share) (over bool) {
+func (s *session) weigh(share *pool.Share) (over bool) {
 	switch share.Verdict {
 	case validator.Accepted:
 		s.proven = true

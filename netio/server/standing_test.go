@@ -6,6 +6,7 @@ import (
 
 	"github.com/assay-pool/assay/netio/stratum"
 	"github.com/assay-pool/assay/validator"
+	"github.com/assay-pool/assay/validator/verify"
 )
 
 // TestUnprovenHasFewInFlight: before its first accepted share a session may ask
@@ -119,6 +120,37 @@ func repeated(v validator.Verdict, n int) []validator.Verdict {
 		all[i] = v
 	}
 	return all
+}
+
+// TestClassesOfASession: how a share is served goes by what it claims and by what
+// its session has proven.
+func TestClassesOfASession(t *testing.T) {
+	r := newRig(t, nil)
+	r.offer(false)
+	c := r.dial()
+	c.login(r, "")
+	nonce := uint32(0)
+	for _, want := range [][2]verify.Class{
+		{verify.ClassUnproven, verify.ClassUnprovenCandidate},
+		{verify.ClassShare, verify.ClassCandidate},
+	} {
+		r.verifier.set(validator.Accepted, true)
+		c.submit(nonce, 10_000)
+		c.submit(nonce+1, block)
+		nonce += 2
+		r.eventually("two held", func() bool { return len(r.verifier.priorities()) == 2 })
+		held := r.verifier.take()
+		for i, task := range held {
+			if task.Class != want[i] {
+				t.Errorf("share %d of a session is of class %d, want %d", i, task.Class, want[i])
+			}
+		}
+		for _, task := range held {
+			judge(task, validator.Accepted)
+			c.accepted()
+		}
+	}
+	r.balanced()
 }
 
 // TestSharesTellTheirSender: the queue goes by the miner's address.

@@ -7,13 +7,15 @@ import (
 	"github.com/assay-pool/assay/netio/stratum"
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/job"
+	"github.com/assay-pool/assay/validator/pool"
 	"github.com/assay-pool/assay/validator/verify"
 )
 
 // submission is a share on its way, with what its answer needs. It belongs to
-// its loop, which reuses it.
+// its loop, which reuses it, and fills it where it lies: it is about a kilobyte, by
+// the input that it carries to the hash worker.
 type submission struct {
-	share     verify.Share
+	share     pool.Share
 	session   *session
 	id        stratum.ID
 	next      *submission // in the reply stack
@@ -140,23 +142,36 @@ func (s *session) budget(j *job.Job, claim *[32]byte, candidate bool) validator.
 func (s *session) send(r *stratum.Request, j *job.Job, nonce uint32, claim *[32]byte, candidate bool) {
 	l := s.loop
 	sub := l.take()
-	sub.session = s
+	sub.session, sub.candidate = s, candidate
 	sub.id = r.ID
-	sub.share = verify.Share{
-		Template: j.Template, Extra: s.window.Extra(j.Number), Job: j.Number, Nonce: nonce,
-		Difficulty: j.Difficulty, Claim: *claim, Candidate: candidate,
-		From: s.remote.Addr(), Unproven: !s.proven, Wallet: s.wallet, Worker: s.worker, Received: time.Now(),
-		Origin: l, Owner: sub,
-	}
+	share := &sub.share
+	share.For(j, s.window.Extra(j.Number), nonce, claim)
+	share.Class = s.class(candidate)
+	share.From, share.Wallet, share.Worker = s.remote.Addr(), s.wallet, s.worker
+	share.Received = time.Now()
+	share.Origin, share.Owner = l, sub
 	s.inflight++
 	l.inflight++
-	if sub.candidate = candidate; candidate {
+	if candidate {
 		s.candidates++
 		if l.server.draining.Load() {
 			s.lateCandidates++
 		}
 	}
-	s.port.Pool.Submit(&sub.share)
+	s.port.Pool.Submit(share)
+}
+
+// class is how a share of the session is served.
+func (s *session) class(candidate bool) verify.Class {
+	switch {
+	case candidate && s.proven:
+		return verify.ClassCandidate
+	case candidate:
+		return verify.ClassUnprovenCandidate
+	case s.proven:
+		return verify.ClassShare
+	}
+	return verify.ClassUnproven
 }
 
 // take gets a submission from the free list.
@@ -171,13 +186,14 @@ func (l *loop) take() *submission {
 }
 
 // freeLimit is how many unused submissions a loop keeps: what a full verify
-// queue holds. More are garbage.
+// queue holds, some 4 MB. More are garbage.
 const freeLimit = 4096
 
-// put gives a submission back. It is cleared so that it keeps no session, no
-// template and no miner's name alive.
+// put gives a submission back. It keeps no session, no template and no miner's
+// name alive; its bytes are written over by the next one.
 func (l *loop) put(sub *submission) {
-	*sub = submission{}
+	sub.session, sub.next = nil, nil
+	sub.share.Release()
 	if len(l.free) < freeLimit {
 		l.free = append(l.free, sub)
 	}

@@ -14,19 +14,36 @@ type hasher struct {
 // AppendHashing appends the hashing blob with extra over the first reserved
 // bytes, and the nonce as the template has it. extra must not be longer than
 // [Template.ReserveSize]. Nothing is allocated while dst has room.
+func (t *Template) AppendHashing(dst, extra []byte) []byte {
+	return t.AppendWithRoot(dst, t.Root(extra))
+}
+
+// AppendWithRoot is AppendHashing with the root of an extra nonce, which [Template.Root]
+// gave: it copies, and hashes nothing.
+//
+//	┌───────────────────────┬──────┬─────────────────────────────────┐
+//	│ header, nonce in it   │ root │ number of transactions; uncle   │
+//	└───────────────────────┴──────┴─────────────────────────────────┘
+func (t *Template) AppendWithRoot(dst []byte, root [32]byte) []byte {
+	dst = append(dst, t.raw[:t.txStart]...)
+	dst = append(dst, root[:]...)
+	return append(dst, t.tail...)
+}
+
+// Root is the tree root over all transactions with extra over the first reserved
+// bytes of the miner tx. extra must not be longer than [Template.ReserveSize].
+// It costs one Keccak or two, and one a level of the tree, and allocates nothing.
 //
 // The sponge's state in front of the reserved bytes is not kept: they follow a
 // tx public key within the first 136-byte block of today's miner tx, so there
 // is no whole permutation to save.
-func (t *Template) AppendHashing(dst, extra []byte) []byte {
+func (t *Template) Root(extra []byte) [32]byte {
 	t.mustFit(extra)
 	h := t.hashers.Get().(*hasher)
 	t.hashRoot(h, extra)
-	dst = append(dst, t.raw[:t.txStart]...)
-	dst = append(dst, h.root[:]...)
-	dst = append(dst, t.tail...)
+	root := h.root
 	t.hashers.Put(h)
-	return dst
+	return root
 }
 
 // hashRoot leaves the tree root for extra in h.root. The id of the miner tx,

@@ -221,6 +221,9 @@ func TestHashingAgainstPlain(t *testing.T) {
 					if want := append([]byte("front"), plainHashing(t, tpl, extra)...); !bytes.Equal(got, want) {
 						t.Fatalf("%d txs, version %d, extra %x:\n%x, want\n%x", txs, version, extra, got, want)
 					}
+					if again := tpl.AppendWithRoot([]byte("front"), tpl.Root(extra)); !bytes.Equal(again, got) {
+						t.Fatalf("%d txs, version %d, extra %x: with the root kept\n%x, want\n%x", txs, version, extra, again, got)
+					}
 					if len(extra) > 0 && extra[0] != 0 && bytes.Equal(got, last) {
 						t.Fatalf("extra %x makes no difference", extra)
 					}
@@ -285,6 +288,8 @@ func TestAppendHashingAllocatesNothing(t *testing.T) {
 		count++
 		extra := [12]byte{count} // must not escape
 		dst = tpl.AppendHashing(dst[:0], extra[:])
+		root := tpl.Root(extra[:])
+		dst = tpl.AppendWithRoot(dst[:0], root)
 		block = tpl.AppendBlock(block[:0], extra[:], 7)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -298,6 +303,7 @@ func TestExtraBeyondTheReserve(t *testing.T) {
 	}
 	for name, call := range map[string]func(){
 		"hashing": func() { tpl.AppendHashing(nil, make([]byte, 13)) },
+		"root":    func() { tpl.Root(make([]byte, 13)) },
 		"block":   func() { tpl.AppendBlock(nil, make([]byte, 13), 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -327,6 +333,19 @@ func BenchmarkAppendHashing(b *testing.B) {
 				dst = tpl.AppendHashing(dst[:0], extra)
 			}
 		})
+	}
+}
+
+// BenchmarkAppendWithRoot is what a share's input costs once its job has the root.
+func BenchmarkAppendWithRoot(b *testing.B) {
+	tpl, err := Parse(CryptoNote, modernTemplate(b), 12)
+	if err != nil {
+		b.Fatal(err)
+	}
+	root, dst := tpl.Root(make([]byte, 12)), make([]byte, 0, 128)
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = tpl.AppendWithRoot(dst[:0], root)
 	}
 }
 

@@ -1,8 +1,11 @@
-package job
+package job_test
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/assay-pool/assay/validator/job"
+	"github.com/assay-pool/assay/validator/job/jobtest"
 )
 
 // FuzzParseID: a job id is taken if and only if it is the one spelling that
@@ -10,29 +13,29 @@ import (
 func FuzzParseID(f *testing.F) {
 	for _, s := range []string{
 		"", "0000000100000000", "0000000100000002", "0000000100000003", "ffffffffffffffff", "000000010000000A",
-		"000000010000000", "00000001000000000", "0x00000100000000", "-000000100000000", "0000000100000000\n", strings.Repeat("g", IDSize),
+		"000000010000000", "00000001000000000", "0x00000100000000", "-000000100000000", "0000000100000000\n", strings.Repeat("g", job.IDSize),
 	} {
 		f.Add([]byte(s), uint32(1), uint32(2))
 	}
 	f.Add([]byte{}, uint32(1<<32-1), uint32(1<<32-1))
+	// Three jobs, of which two are kept.
+	const own = 1
+	w := job.NewWindow(job.Prefix{7}, own, 2)
+	for range 3 {
+		w.Cut(jobtest.Template(f, 1), 1000)
+	}
 	f.Fuzz(func(t *testing.T, id []byte, session, number uint32) {
-		if s, n, ok := ParseID(AppendID(nil, session, number)); !ok || s != session || n != number {
+		if s, n, ok := job.ParseID(job.AppendID(nil, session, number)); !ok || s != session || n != number {
 			t.Fatalf("%d/%d came back as %d/%d, %v", session, number, s, n, ok)
 		}
-		s, n, ok := ParseID(id)
+		s, n, ok := job.ParseID(id)
 		switch {
-		case ok && string(AppendID(nil, s, n)) != string(id):
-			t.Fatalf("%q was taken for %d/%d, which is %q", id, s, n, AppendID(nil, s, n))
+		case ok && string(job.AppendID(nil, s, n)) != string(id):
+			t.Fatalf("%q was taken for %d/%d, which is %q", id, s, n, job.AppendID(nil, s, n))
 		case !ok && (s != 0 || n != 0):
 			t.Fatalf("%q is refused, but %d/%d", id, s, n)
 		}
 
-		// Three jobs, of which two are kept.
-		const own = 1
-		w := NewWindow(Prefix{7}, own, 2)
-		for range 3 {
-			w.Cut(&Template{}, 1000)
-		}
 		j, issued := w.Find(id)
 		if want := ok && s == own && n < 3; issued != want {
 			t.Fatalf("%q: issued %v, want %v", id, issued, want)

@@ -1,11 +1,16 @@
 package job
 
-import "github.com/assay-pool/assay/validator/blob"
+import (
+	"encoding/binary"
+
+	"github.com/assay-pool/assay/validator/blob"
+)
 
 // Job is what one session was asked to work on. Immutable but for the nonces
 // seen, which belong to the session's event loop.
 type Job struct {
 	Template   *Template
+	Root       [32]byte    // tree root of the template with the job's extra nonce
 	Difficulty uint64      // what an accepted share is credited with
 	Target     blob.Target // what the miner was sent, and is held to
 	Number     uint32      // within the session
@@ -31,10 +36,12 @@ func NewWindow(prefix Prefix, session uint32, keep int) Window {
 	return Window{prefix: prefix, session: session, keep: uint8(min(max(keep, 1), MaxKeep))}
 }
 
-// Cut makes the session's next job. The pointer is valid until the window has
-// moved past the job, so callers use it at once and keep no copy of it.
+// Cut makes the session's next job, and hashes its root: the one time for all of
+// its shares. The pointer is valid until the window has moved past the job, so
+// callers use it at once and keep no copy of it.
 func (w *Window) Cut(t *Template, difficulty uint64) *Job {
-	job := Job{Template: t, Difficulty: difficulty, Target: blob.TargetFor(difficulty), Number: w.next}
+	extra := w.Extra(w.next)
+	job := Job{Template: t, Root: t.Root(extra[:]), Difficulty: difficulty, Target: blob.TargetFor(difficulty), Number: w.next}
 	w.next++
 	if len(w.jobs) < int(w.keep) {
 		w.jobs = append(w.jobs, job)
@@ -78,6 +85,19 @@ func (w *Window) Find(id []byte) (job *Job, issued bool) {
 		return nil, false
 	}
 	return w.slot(number), true
+}
+
+// AppendHashing appends the job's hashing blob as the miner gets it, with the
+// nonce of the template. Nothing is hashed for it.
+func (j *Job) AppendHashing(dst []byte) []byte { return j.Template.AppendWithRoot(dst, j.Root) }
+
+// AppendInput appends what a miner hashes for a nonce, which is given as its four
+// bytes read little-endian: the hashing blob with it. Nothing is hashed for it.
+func (j *Job) AppendInput(dst []byte, nonce uint32) []byte {
+	start := len(dst)
+	dst = j.AppendHashing(dst)
+	binary.LittleEndian.PutUint32(dst[start+j.Template.HashingNonceOffset():], nonce)
+	return dst
 }
 
 // Use answers for one nonce of a job.

@@ -74,6 +74,32 @@ func TestJobUse(t *testing.T) {
 	}
 }
 
+// TestJobKeepsItsRoot: a job's hashing blob, and the input of a nonce, are what its
+// template gives for its extra nonce, after other jobs too and without memory.
+func TestJobKeepsItsRoot(t *testing.T) {
+	tmpl := jobtest.Template(t, 1)
+	w := job.NewWindow(job.Prefix{1}, 7, 3)
+	for range 7 { // more than the window holds
+		w.Cut(tmpl, 1)
+	}
+	buf := make([]byte, 0, job.MaxHashingBlob)
+	for number := uint32(4); number < 7; number++ {
+		j, _ := w.Find(w.AppendID(nil, number))
+		extra := w.Extra(number)
+		want := tmpl.AppendHashing(nil, extra[:])
+		if got := j.AppendHashing(nil); !bytes.Equal(got, want) {
+			t.Errorf("job %d: hashing blob %x, want %x", number, got, want)
+		}
+		binary.LittleEndian.PutUint32(want[job.NonceOffset:], 0xddccbbaa)
+		if got := j.AppendInput([]byte("before"), 0xddccbbaa); !bytes.Equal(got, append([]byte("before"), want...)) {
+			t.Errorf("job %d: input %x, want %x", number, got, want)
+		}
+		if n := testing.AllocsPerRun(100, func() { j.AppendInput(buf, 1) }); n != 0 {
+			t.Errorf("an input costs %v allocations", n)
+		}
+	}
+}
+
 // TestExtraUnique: no two jobs of any sessions of any nodes share a search space (I4).
 func TestExtraUnique(t *testing.T) {
 	type owner struct {

@@ -5,22 +5,38 @@ import (
 	"encoding/hex"
 	"errors"
 	"sync"
-	"time"
 
+	"github.com/assay-pool/assay/internal/crash"
+	"github.com/assay-pool/assay/validator/blob"
 	"github.com/assay-pool/assay/validator/job"
-	"github.com/assay-pool/assay/validator/verify"
 )
 
 // find is a found block until it is settled.
 type find struct {
 	Block
-	id      string // hex
-	bytes   []byte
-	of      *job.Template // nil of an earlier start's block
-	logged  bool          // its bytes are in the log
-	kept    bool          // its record is on disk
-	beside  bool          // a rival came first, which is logged and counted
-	settler Settler
+	id     string // hex
+	bytes  []byte
+	of     *job.Template // nil of an earlier start's block
+	logged bool          // its bytes are in the log
+	beside bool          // a rival came first, which is logged and counted
+}
+
+// newFind is the block of a proven share.
+func newFind(s *Share) *find {
+	id, block := s.block()
+	t := s.Template
+	return &find{
+		Block: Block{
+			ID: id, Height: t.Height, Difficulty: t.Difficulty.String(),
+			Reward: t.Reward, Wallet: s.Wallet, Worker: s.Worker, Time: s.Received,
+		},
+		id: hex.EncodeToString(id[:]), bytes: block, of: t,
+	}
+}
+
+// block is the whole block of a share, as the daemon wants it, and its id.
+func (s *Share) block() (id [32]byte, block []byte) {
+	return blob.BlockID(s.Input()), s.Template.AppendBlock(nil, s.Extra[:], s.Nonce)
 }
 
 // finds are the blocks that wait for one of Submissions placers, oldest first.
@@ -36,54 +52,32 @@ type finds struct {
 
 // Errors of blocks that are given up without having been submitted.
 var (
-	errTooMany    = errors.New("too many found blocks wait for the daemons")
-	errUnrecorded = errors.New("too many found blocks wait for redis")
-	errClosed     = errors.New("it was found after the pool was closed")
+	errTooMany = errors.New("too many found blocks wait for the daemons")
+	errClosed  = errors.New("it was found after the pool was closed")
 )
 
-// found cuts the round and sends the block on its way, once. It never waits.
+// found writes a block down and sends it on its way, once. It never waits.
 // Beyond FoundBlocks the block is given up, its bytes in the log: that many mean
 // that no daemon has answered for minutes, so to wait would lose the worker's
 // shares and not win the block.
-func (p *Pool) found(s *verify.Share, now time.Time) {
-	id, block := verify.Block(s)
-	if !p.known.add(id) {
+func (p *Pool) found(f *find) {
+	if !p.known.add(f.ID) {
 		p.metrics.known.Inc()
 		return
 	}
-	f := &find{
-		Block: Block{
-			ID: id, Height: s.Template.Height, Difficulty: s.Template.Difficulty.String(),
-			Reward: s.Template.Reward, Wallet: s.Wallet, Worker: s.Worker, Time: now,
-		},
-		id: hex.EncodeToString(id[:]), bytes: block, of: s.Template, settler: noRound{},
-	}
 	p.metrics.found.Inc()
-	if !p.begin() {
-		p.metrics.shed.Inc()
-		p.metrics.lost.Inc()
-		p.complain("block not accepted", f, errClosed)
-		return
-	}
-	settler, room := p.cfg.Ledger.Found(f.Block)
-	if !room {
-		p.metrics.shed.Inc()
-		p.lost(f, errUnrecorded)
-		return
-	}
-	f.settler = settler
-	if !p.enqueue(f) {
+	crash.At(crash.PoolBeforeFound)
+	p.cfg.Books.Found(f.Block, f.bytes)
+	crash.At(crash.PoolAfterFound)
+	switch {
+	case !p.begin():
+		p.metrics.left.Inc()
+		p.complain("block left unsettled", f, errClosed)
+	case !p.enqueue(f):
 		p.metrics.shed.Inc()
 		p.lost(f, errTooMany)
 	}
 }
-
-// noRound settles a block that has cut no round.
-type noRound struct{}
-
-func (noRound) Accepted(string) {}
-func (noRound) Rejected(string) {}
-func (noRound) LeaveOpen()      {}
 
 // begin counts a block as on its way, unless the pool is closed.
 func (p *Pool) begin() bool {
@@ -140,11 +134,8 @@ func (p *Pool) next() *find {
 	return f
 }
 
-// place writes a block down, submits it and settles it, or hands it to a watch.
+// place submits a block and settles it, or hands it to a watch.
 func (p *Pool) place(f *find) {
-	if p.cfg.Keeper != nil {
-		f.kept = p.cfg.Keeper.Keep(p.asking, f.Block, f.bytes) == nil
-	}
 	if p.submitting.Err() != nil {
 		p.leave(f, errors.New("it was not submitted before the pool was closed"))
 		return
@@ -166,16 +157,19 @@ func (p *Pool) place(f *find) {
 func (p *Pool) offer(f *find) (daemon string, err error) {
 	ctx, cancel := context.WithTimeout(p.submitting, p.cfg.SubmitTimeout)
 	defer cancel()
+	crash.At(crash.PoolBeforeSubmit)
+	defer crash.At(crash.PoolAfterSubmit)
 	return p.cfg.Blocks.Submit(ctx, f.ID, f.bytes)
 }
 
-// won, lost and leave settle a block, exactly once. The record on disk of one
-// that is won goes when its round is closed in Redis, which the Ledger tells.
+// won, lost and leave are the ends of a block's way, exactly one of them for each.
+// The first two settle it. What is left is still open in the books, where the next
+// start finds it.
 func (p *Pool) won(f *find, daemon string) {
 	defer p.inflight.Done()
 	p.metrics.won.Inc()
 	p.log.Info("block accepted", "height", f.Height, "id", f.id, "daemon", daemon, "worker", f.Worker)
-	f.settler.Accepted(daemon)
+	p.settle(f, Fate{Accepted: true, Daemon: daemon})
 }
 
 func (p *Pool) lost(f *find, err error) {
@@ -185,21 +179,23 @@ func (p *Pool) lost(f *find, err error) {
 	}
 	if !f.beside {
 		p.metrics.lost.Inc()
-		p.complain("block not accepted", f, err)
-		f.settler.Rejected(err.Error())
 	}
-	if p.cfg.Keeper != nil {
-		p.cfg.Keeper.Drop(f.ID)
-	}
+	p.complain("block not accepted", f, err)
+	p.settle(f, Fate{Reason: err.Error()})
 }
 
-// leave gives up on a block that may have been taken all the same. Its record
-// stays on disk, where the next start finds it.
+// settle tells the books; only won and lost do.
+func (p *Pool) settle(f *find, fate Fate) {
+	crash.At(crash.PoolBeforeSettle)
+	p.cfg.Books.Settle(f.Block, fate)
+	crash.At(crash.PoolAfterSettle)
+}
+
+// leave gives up on a block that may have been taken all the same.
 func (p *Pool) leave(f *find, err error) {
 	defer p.inflight.Done()
-	f.settler.LeaveOpen()
 	if f.beside {
-		return // its round has gone on, which is what holds as things are
+		return // where it is is known, and that it can still win is the next start's to see
 	}
 	p.metrics.left.Inc()
 	p.complain("block left unsettled", f, err)

@@ -16,7 +16,6 @@ import (
 
 	"github.com/assay-pool/assay/validator/job/jobtest"
 	"github.com/assay-pool/assay/validator/pool"
-	"github.com/assay-pool/assay/validator/verify"
 )
 
 // patience is how long a test waits for something that must come.
@@ -98,7 +97,7 @@ func TestFoundNeverWaits(t *testing.T) {
 	daemons := &slow{release: make(chan struct{})}
 	reg, log := prometheus.NewRegistry(), &lines{}
 	p, err := pool.New(pool.Config{
-		Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: daemons, Verifier: verifier{w}, Addresses: 16,
+		Name: "main", Coin: jobtest.Profile(t), Books: w, Blocks: daemons, Verifier: verifier{w}, Addresses: 16,
 		Submissions: 1, FoundBlocks: queue, SubmitTimeout: time.Hour, Registerer: reg, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {
@@ -111,8 +110,8 @@ func TestFoundNeverWaits(t *testing.T) {
 	go func() { // the hash worker
 		defer close(done)
 		for i := range given {
-			s := &verify.Share{Template: template, Nonce: uint32(i), Received: time.Now(), Origin: w}
-			id, block := verify.Block(s)
+			s := share(template, w, uint32(i))
+			id, block := pool.WholeBlock(s)
 			want, shed = append(want, id), block
 			p.Submit(s)
 		}
@@ -151,49 +150,27 @@ func TestFoundNeverWaits(t *testing.T) {
 }
 
 // TestFoundOnce: a proven block that comes again, by whatever way, is not
-// submitted again and cuts no round.
+// submitted again, nor written down.
 func TestFoundOnce(t *testing.T) {
 	w := newWorld()
-	w.block, w.room = true, false // the case of a full ledger: its miner is told to try again
+	w.block, w.full = true, errFull // the case of a full disk: its miner is told to try again
 	reg := prometheus.NewRegistry()
-	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Verifier: verifier{w}, Addresses: 16, Registerer: reg})
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Books: w, Blocks: blocks{w}, Verifier: verifier{w}, Addresses: 16, Registerer: reg})
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := jobtest.Template(t, 1)
 	for range 3 {
-		p.Submit(&verify.Share{Template: template, Nonce: 7, Received: time.Now(), Origin: w})
+		p.Submit(share(template, w, 7))
 	}
-	p.Submit(&verify.Share{Template: template, Nonce: 8, Received: time.Now(), Origin: w})
+	p.Submit(share(template, w, 8))
 	if err := p.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	if n := len(w.settled); n != 2 {
-		t.Errorf("%d blocks were settled, 2 were found", n)
+	if n := len(w.settled); n != 2 || w.unsettled() != 0 {
+		t.Errorf("%d blocks were settled and %d are open, 2 were found", n, w.unsettled())
 	}
 	if found, known := counter(t, reg, "assay_blocks_found_total"), counter(t, reg, "assay_blocks_known_total"); found != 2 || known != 2 {
 		t.Errorf("%v found and %v known already, want 2 and 2", found, known)
-	}
-}
-
-// TestFoundWithoutRoomInTheBooks: found blocks that wait for the books have a
-// bound, beyond which a block is given up by name.
-func TestFoundWithoutRoomInTheBooks(t *testing.T) {
-	w := newWorld()
-	w.block, w.crowded = true, true
-	reg, log := prometheus.NewRegistry(), &lines{}
-	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Verifier: verifier{w}, Addresses: 16,
-		Registerer: reg, Log: slog.New(slog.NewTextHandler(log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w}
-	_, block := verify.Block(s)
-	p.Submit(s)
-	if err := p.Close(context.Background()); err != nil {
-		t.Error(err)
-	}
-	if n := counter(t, reg, "assay_blocks_shed_total"); n != 1 || slices.Contains(w.events, "submit") || !strings.Contains(log.String(), hex.EncodeToString(block)) {
-		t.Errorf("%v blocks shed, events %v, log %s", n, w.events, log)
 	}
 }

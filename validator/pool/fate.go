@@ -81,15 +81,13 @@ func (p *Pool) watch(f *find, cause error) {
 	p.start(f, cause, fateFirst)
 }
 
-// beside tells the ledger that the round goes on, and watches whether the chain
-// turns to the block after all, as it does when the next block is built on it:
-// the block then closes the round that is open.
+// beside watches whether the chain turns to a block that a rival came before, as it
+// does when the next block is built on it. Until then, or until it is buried, it is
+// not settled.
 func (p *Pool) beside(f *find, cause error) {
 	f.beside = true
 	p.metrics.lost.Inc()
-	p.complain("block beside the main chain, its round goes on; it closes one if the chain turns to it", f, cause)
-	f.settler.Rejected(cause.Error())
-	f.settler = p.cfg.Ledger.Reopen(f.Block)
+	p.complain("block beside the main chain; it is watched until the chain turns to it or has gone on without it", f, cause)
 	select {
 	case p.watched <- struct{}{}:
 		p.start(f, cause, fateFirst)
@@ -108,7 +106,8 @@ func (p *Pool) start(f *find, cause error, first time.Duration) {
 	})
 }
 
-// Leftover is a block that an earlier start has left open.
+// Leftover is a block that an earlier start has left open: it is in the books as
+// found, and not as settled.
 type Leftover struct {
 	Block
 	Bytes []byte
@@ -121,7 +120,7 @@ func (p *Pool) Resume(leftovers []Leftover) {
 		return cmp.Or(cmp.Compare(a.Height, b.Height), a.Time.Compare(b.Time))
 	})
 	for _, l := range leftovers {
-		f := &find{Block: l.Block, id: hex.EncodeToString(l.ID[:]), bytes: l.Bytes, kept: true, settler: p.cfg.Ledger.Reopen(l.Block)}
+		f := &find{Block: l.Block, id: hex.EncodeToString(l.ID[:]), bytes: l.Bytes}
 		p.known.add(l.ID)
 		p.metrics.leftovers.Inc()
 		p.inflight.Add(1)
@@ -160,7 +159,7 @@ func (p *Pool) follow(f *find, cause error, first time.Duration) {
 			f.beside = f.beside || at.Beside && !at.Silent // which is known, and holds
 			p.leave(f, fmt.Errorf("%w, and it was not seen on the chain before the pool was closed: %s", cause, at.Detail))
 			return
-		case at.Missing && !at.Beside && at.Tip >= f.Height && at.Tip <= f.Height+offerWithin:
+		case f.bytes != nil && at.Missing && !at.Beside && at.Tip >= f.Height && at.Tip <= f.Height+offerWithin:
 			daemon, err := p.offer(f)
 			switch {
 			case err == nil:
@@ -235,11 +234,7 @@ func (u *unsettled) add(f *find) {
 	if len(u.names) >= maxNamed {
 		return
 	}
-	name := fmt.Sprintf("%d %s", f.Height, f.id)
-	if !f.kept {
-		name += " without a record on disk, its bytes are in the log"
-	}
-	u.names = append(u.names, name)
+	u.names = append(u.names, fmt.Sprintf("%d %s", f.Height, f.id))
 }
 
 // err names them, or is nil when there are none.

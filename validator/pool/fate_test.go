@@ -17,7 +17,6 @@ import (
 
 	"github.com/assay-pool/assay/validator/job/jobtest"
 	"github.com/assay-pool/assay/validator/pool"
-	"github.com/assay-pool/assay/validator/verify"
 )
 
 // script is a chain's answers, one per question, and those to submissions; the
@@ -77,52 +76,54 @@ var (
 	claimed = pool.Location{Missing: true, Tip: height + 61, Least: height + 30, Detail: "unknown"} // by one daemon alone
 )
 
-// TestBesideTheChain: a block that lost against a rival lets its round go on at
-// once, and closes one if the chain turns to it. A stop meanwhile is no failure,
-// and leaves its record to the next start.
+// TestBesideTheChain: a block that lost against a rival is not settled until the
+// chain turns to it or has buried it. A stop meanwhile is no failure, and leaves it
+// to the next start.
 func TestBesideTheChain(t *testing.T) {
-	const lost = "rejected: beside the main chain: a rival came first"
 	for name, tt := range map[string]struct {
-		place  pool.Location
-		then   string // "" = closed meanwhile
-		onDisk int
+		place pool.Location
+		want  string // "" = closed meanwhile
 	}{
-		"the chain turns to it": {onChain, "accepted by chain", 1},
-		"it stays beside":       {beside, "", 1},
-		"buried":                {buried, "", 0},
+		"the chain turns to it": {onChain, "accepted by chain"},
+		"it stays beside":       {beside, ""},
+		"buried":                {buried, "rejected: beside the main chain: a rival came first, and the chain went on to height 3196706 without it: unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			w.block = true
 			chain := &script{submits: []error{fmt.Errorf("%w: a rival came first", pool.ErrBeside)}, places: []pool.Location{tt.place}, asked: make(chan [32]byte, 16)}
-			p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: chain, Keeper: w, Verifier: verifier{w}, Addresses: 16})
+			reg, log := prometheus.NewRegistry(), &lines{}
+			p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Books: w, Blocks: chain, Verifier: verifier{w}, Addresses: 16,
+				Registerer: reg, Log: slog.New(slog.NewTextHandler(log, nil))})
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.Submit(&verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w})
-			if got := next(t, w.settled); got != lost {
-				t.Errorf("settled %q", got)
-			}
-			if tt.then != "" {
-				if got := next(t, w.settled); got != tt.then {
-					t.Errorf("settled %q, want %q", got, tt.then)
-				}
-			}
+			s := share(jobtest.Template(t, 1), w, 1)
+			_, block := pool.WholeBlock(s)
+			p.Submit(s)
 			<-chain.asked
+			if tt.want != "" {
+				await(t, "settlement", func() bool { return len(w.settled) > 0 })
+			}
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			if err := p.Close(ctx); err != nil {
 				t.Errorf("close: %v", err)
 			}
-			if got := w.disk(); got != tt.onDisk {
-				t.Errorf("%d on disk, want %d", got, tt.onDisk)
+			settledAs(t, w, tt.want)
+			if n := strings.Count(log.String(), hex.EncodeToString(block)); n != 1 {
+				t.Errorf("the block's bytes are in the log %d times", n)
+			}
+			// It counts as rejected as soon as that is what holds, and once.
+			if n := counter(t, reg, "assay_blocks_rejected_total"); n != 1 {
+				t.Errorf("%v blocks are rejected", n)
 			}
 		})
 	}
 }
 
 // TestUnknownFate: a block nobody gave a definite answer for is settled by what
-// the chain says, and by nothing else; what is on disk of it stays until then.
+// the chain says, and by nothing else; it stays open in the books until then.
 func TestUnknownFate(t *testing.T) {
 	unanswered := fmt.Errorf("%w: timeout", pool.ErrUnknownFate)
 	refused := errors.New("not enough work")
@@ -139,7 +140,7 @@ func TestUnknownFate(t *testing.T) {
 		{"on the chain", []error{unanswered}, []pool.Location{onChain}, false, "accepted by chain", 1},
 		{"on the chain later", []error{unanswered}, []pool.Location{silent, late, onChain}, false, "accepted by chain", 1},
 		{"the chain turns to it", []error{unanswered}, []pool.Location{beside, onChain}, false, "accepted by chain", 1},
-		{"one daemon says that it did", []error{unanswered}, []pool.Location{silent, claimed, claimed}, true, "left open", 1},
+		{"one daemon says that it did", []error{unanswered}, []pool.Location{silent, claimed, claimed}, true, "", 1},
 		{"the chain goes on without it", []error{unanswered}, []pool.Location{silent, late, buried}, false, cause + ", and the chain went on to height 3196706 without it: unknown", 1},
 		{"offered again and taken", []error{unanswered, nil}, []pool.Location{missing}, false, "accepted by submit", 2},
 		{"offered again and refused", []error{unanswered, refused}, []pool.Location{missing}, false, "rejected: not enough work", 2},
@@ -147,9 +148,9 @@ func TestUnknownFate(t *testing.T) {
 		{"beside the chain when offered again", []error{unanswered, rival}, []pool.Location{missing, onChain}, false, "accepted by chain", 2},
 		{"not offered to a daemon that lags", []error{unanswered, refused}, []pool.Location{behind, onChain}, false, "accepted by chain", 1},
 		{"closed, on the chain", []error{unanswered}, []pool.Location{silent, onChain}, true, "accepted by chain", 1},
-		{"closed, nobody knows", []error{unanswered}, []pool.Location{silent}, true, "left open", 1},
-		{"closed, not on the chain yet", []error{unanswered}, []pool.Location{late}, true, "left open", 1},
-		{"closed, beside the chain", []error{unanswered}, []pool.Location{silent, beside}, true, "left open", 1},
+		{"closed, nobody knows", []error{unanswered}, []pool.Location{silent}, true, "", 1},
+		{"closed, not on the chain yet", []error{unanswered}, []pool.Location{late}, true, "", 1},
+		{"closed, beside the chain", []error{unanswered}, []pool.Location{silent, beside}, true, "", 1},
 		{"refused", []error{refused}, []pool.Location{onChain}, false, "rejected: not enough work", 1},
 	}
 	for _, tt := range tests {
@@ -160,43 +161,32 @@ func TestUnknownFate(t *testing.T) {
 			chain := &script{submits: tt.submits, places: tt.places, asked: make(chan [32]byte, 16)}
 			reg, log := prometheus.NewRegistry(), &lines{}
 			p, err := pool.New(pool.Config{
-				Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: chain, Keeper: w, Verifier: verifier{w}, Addresses: 16,
+				Name: "main", Coin: jobtest.Profile(t), Books: w, Blocks: chain, Verifier: verifier{w}, Addresses: 16,
 				Registerer: reg, Log: slog.New(slog.NewTextHandler(log, nil)),
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w}
-			id, block := verify.Block(s)
+			s := share(jobtest.Template(t, 1), w, 1)
+			id, block := pool.WholeBlock(s)
 			p.Submit(s)
 			if tt.close {
 				<-chain.asked
-			} else if got := next(t, w.settled); got != tt.want {
-				t.Errorf("settled %q, want %q", got, tt.want)
+			} else {
+				await(t, "settlement", func() bool { return len(w.settled) > 0 })
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			err = p.Close(ctx)
-			if tt.close {
-				if got := next(t, w.settled); got != tt.want {
-					t.Errorf("settled %q, want %q", got, tt.want)
-				}
-			}
+			settledAs(t, w, tt.want)
 			// Beside the chain is a known place, and no reason to call the stop a failure.
-			left := tt.want == "left open" && tt.places[len(tt.places)-1] != beside
+			left := tt.want == "" && tt.places[len(tt.places)-1] != beside
 			if (err != nil) != left || left && !strings.Contains(err.Error(), hex.EncodeToString(id[:])) {
 				t.Errorf("close: %v", err)
-			}
-			if n := len(w.settled); n != 0 {
-				t.Errorf("settled %d times more", n)
 			}
 			logged := strings.Count(log.String(), hex.EncodeToString(block))
 			if want := tt.want != "accepted by submit" && tt.want != "accepted by chain"; want && logged != 1 || logged > 1 {
 				t.Errorf("the block's bytes are in the log %d times", logged)
-			}
-			// An accepted block's record waits for the books, a refused one's is gone.
-			if onDisk, want := w.disk() == 1, !strings.HasPrefix(tt.want, "rejected"); onDisk != want {
-				t.Errorf("on disk: %v, want %v", onDisk, want)
 			}
 			if chain.offered != tt.offered || chain.ended != 0 {
 				t.Errorf("offered %d times, want %d; %d questions were asked too late", chain.offered, tt.offered, chain.ended)
@@ -208,22 +198,23 @@ func TestUnknownFate(t *testing.T) {
 	}
 }
 
-// TestKeptBeforeSubmitted: the record is on disk before any daemon has the block.
-func TestKeptBeforeSubmitted(t *testing.T) {
+// TestFoundBeforeSubmitted: the books are told of a block before any daemon has it,
+// with its bytes, and before its fate.
+func TestFoundBeforeSubmitted(t *testing.T) {
 	w := newWorld()
 	w.block = true
-	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Keeper: w, Verifier: verifier{w}, Addresses: 16})
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Books: w, Blocks: blocks{w}, Verifier: verifier{w}, Addresses: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Submit(&verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w})
+	p.Submit(share(jobtest.Template(t, 1), w, 1))
 	if err := p.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	keep, submit := slices.Index(w.events, "keep"), slices.Index(w.events, "submit")
-	if keep < 0 || submit < keep {
+	if found, submit := slices.Index(w.events, "found"), slices.Index(w.events, "submit"); found < 0 || submit < found {
 		t.Errorf("events %v", w.events)
 	}
+	settledAs(t, w, "accepted by daemon-1")
 }
 
 // TestResume: what an earlier start has left open is settled without a find.
@@ -242,22 +233,21 @@ func TestResume(t *testing.T) {
 			w := newWorld()
 			w.block = true
 			chain := &script{submits: []error{nil}, places: []pool.Location{tt.place}, asked: make(chan [32]byte, 16)}
-			p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: chain, Keeper: w, Verifier: verifier{w}, Addresses: 16})
+			p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Books: w, Blocks: chain, Verifier: verifier{w}, Addresses: 16})
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w}
-			id, block := verify.Block(s)
-			w.kept[id] = true
+			s := share(jobtest.Template(t, 1), w, 1)
+			id, block := pool.WholeBlock(s)
+			w.open[id] = true
 			p.Resume([]pool.Leftover{{Block: pool.Block{ID: id, Height: height}, Bytes: block}})
-			if got := next(t, w.settled); got != tt.want {
-				t.Errorf("settled %q, want %q", got, tt.want)
-			}
+			await(t, "settlement", func() bool { return len(w.settled) > 0 })
 			p.Submit(s) // its miner sends it once more
 			if err := p.Close(context.Background()); err != nil {
 				t.Error(err)
 			}
-			if slices.Contains(w.events, "found") || len(w.settled) != 0 {
+			settledAs(t, w, tt.want)
+			if slices.Contains(w.events, "found") {
 				t.Errorf("a leftover was found again: %v", w.events)
 			}
 		})
@@ -271,11 +261,11 @@ func TestCloseAsksAfterCuttingOff(t *testing.T) {
 	w := newWorld()
 	w.block = true
 	chain := &hung{script{places: []pool.Location{onChain}, asked: make(chan [32]byte, 16)}}
-	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: chain, Verifier: verifier{w}, Addresses: 16})
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Books: w, Blocks: chain, Verifier: verifier{w}, Addresses: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Submit(&verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w})
+	p.Submit(share(jobtest.Template(t, 1), w, 1))
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if err := p.Close(ctx); err != nil {
@@ -303,24 +293,19 @@ func TestCloseWithBlocksWaiting(t *testing.T) {
 	p := newPool(t, w)
 	template := jobtest.Template(t, 1)
 	for i := range 8 {
-		p.Submit(&verify.Share{Template: template, Nonce: uint32(i), Received: time.Now(), Origin: w})
+		p.Submit(share(template, w, uint32(i)))
 	}
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := p.Close(over); err == nil || !strings.Contains(err.Error(), "8 found blocks are unsettled") {
 		t.Errorf("close: %v", err)
 	}
-	for range 8 {
-		if got := next(t, w.settled); got != "left open" {
-			t.Errorf("settled %q", got)
-		}
+	if settled, open := len(w.settled), w.unsettled(); settled != 0 || open != 8 {
+		t.Errorf("%d blocks are settled and %d open, want none and 8", settled, open)
 	}
-	if n := len(w.settled); n != 0 {
-		t.Errorf("settled %d times more", n)
-	}
-	// A worker that comes late: the block is not lost without a word.
-	p.Submit(&verify.Share{Template: template, Nonce: 99, Received: time.Now(), Origin: w})
-	if n := len(w.settled); n != 0 {
-		t.Error("a block found after the end was settled")
+	// A worker that comes late: its block is the next start's too.
+	p.Submit(share(template, w, 99))
+	if settled, open := len(w.settled), w.unsettled(); settled != 0 || open != 9 {
+		t.Errorf("a block found after the end: %d are settled and %d open, want none and 9", settled, open)
 	}
 }

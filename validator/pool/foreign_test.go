@@ -15,7 +15,6 @@ import (
 	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/job/jobtest"
 	"github.com/assay-pool/assay/validator/pool"
-	"github.com/assay-pool/assay/validator/verify"
 )
 
 // tipWorld is a chain whose blocks can be asked for.
@@ -82,7 +81,7 @@ func TestForeignExtraNonce(t *testing.T) {
 	w.seeds[offer.Seed], w.chain[offer.SeedHeight] = true, offer.Seed
 	w.verdict, w.block = validator.Accepted, true
 	reg := prometheus.NewRegistry()
-	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Prefix: 9, Ledger: w, Blocks: blocks{w.world},
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Prefix: 9, Books: w, Blocks: blocks{w.world},
 		Seeds: w, Chain: w, Verifier: verifier{w.world}, Tips: w, Registerer: reg})
 	if err != nil {
 		t.Fatal(err)
@@ -111,8 +110,7 @@ func TestForeignExtraNonce(t *testing.T) {
 	tmpl := jobtest.Template(t, 5)
 	// block is one with this extra nonce; its id.
 	block := func(extra job.Extra, nonce uint32) (id [32]byte) {
-		s := &verify.Share{Template: tmpl, Extra: extra, Nonce: nonce}
-		id, raw := verify.Block(s)
+		id, raw := pool.WholeBlock(shareOf(tmpl, extra, nonce))
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.blocks[id] = raw
@@ -122,8 +120,9 @@ func TestForeignExtraNonce(t *testing.T) {
 	own := window.Extra(0)
 
 	// Our own block is known, and not asked for.
-	s := &verify.Share{Template: tmpl, Extra: own, Nonce: 1, Difficulty: 5, Received: time.Now(), Origin: w}
-	mine, _ := verify.Block(s)
+	s := shareOf(tmpl, own, 1)
+	s.Received, s.Origin = time.Now(), w.world
+	mine, _ := pool.WholeBlock(s)
 	p.Submit(s)
 	<-w.settled
 	accept(mine)
@@ -169,7 +168,7 @@ func TestTipsNeverWait(t *testing.T) {
 	w := &tipWorld{world: newWorld(), blocks: map[[32]byte][]byte{}, asked: map[[32]byte]int{}, hold: make(chan struct{})}
 	offer := jobtest.Offer(t, 5)
 	w.seeds[offer.Seed], w.chain[offer.SeedHeight] = true, offer.Seed
-	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w.world},
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Books: w, Blocks: blocks{w.world},
 		Seeds: w, Chain: w, Verifier: verifier{w.world}, Tips: w})
 	if err != nil {
 		t.Fatal(err)

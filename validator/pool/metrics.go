@@ -9,7 +9,6 @@ import (
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/coin"
 	"github.com/assay-pool/assay/validator/job"
-	"github.com/assay-pool/assay/validator/verify"
 )
 
 type metrics struct {
@@ -58,7 +57,7 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 			Name: "assay_templates_refused_total", Help: "Block templates refused, by reason.", ConstLabels: labels,
 		}, []string{"reason"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "assay_share_seconds", Help: "Time from a share's arrival to its verdict.", ConstLabels: labels,
+			Name: "assay_share_seconds", Help: "Time from a share's arrival to its answer: the hash, and the journal.", ConstLabels: labels,
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
 		height:     gauge("assay_template_height", "Height of the newest template."),
@@ -86,7 +85,7 @@ func newMetrics(reg prometheus.Registerer, pool string, board *job.Board, addres
 	return m
 }
 
-func (m *metrics) judged(s *verify.Share) {
+func (m *metrics) judged(s *Share) {
 	m.latency.Observe(time.Since(s.Received).Seconds())
 	if s.Verdict == validator.Accepted {
 		m.credited.Add(float64(s.Difficulty))

@@ -13,58 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-pool/assay/native/algo"
-	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/coin"
 	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/verify"
 )
-
-// Ledger is where accepted work is credited. None of its calls may block.
-type Ledger interface {
-	// Takes tells whether a share of this worker could be credited now; it is
-	// asked before the share is hashed.
-	Takes(wallet, worker string, at time.Time) bool
-	// Credit books an accepted share by the time it arrived; false when there is
-	// no room for it.
-	Credit(wallet, worker string, difficulty uint64, arrived time.Time) bool
-	// Reject counts a share that was refused or shed.
-	Reject(wallet, worker string, v validator.Verdict)
-	// Found cuts the round behind every credit so far. The block closes it if
-	// the Settler is told that the block was accepted. false when too many found
-	// blocks are not in the books yet.
-	Found(Block) (Settler, bool)
-	// Reopen takes a block of an earlier start. It cuts nothing.
-	Reopen(Block) Settler
-}
-
-// Settler is told a found block's fate, exactly once.
-type Settler interface {
-	Accepted(daemon string)
-	Rejected(reason string)
-	LeaveOpen() // nobody knows, and this process will not learn it
-}
-
-// Keeper remembers open blocks beyond the end of the process. When the Ledger
-// has closed a block's round it is for the Ledger's owner to Drop the block.
-type Keeper interface {
-	// Keep writes a block down before it is submitted. It returns in bounded
-	// time whatever the disk does; an error is logged by the Keeper and means
-	// that there is no record.
-	Keep(ctx context.Context, b Block, block []byte) error
-	// Drop forgets a block that closes no round. It never waits.
-	Drop(id [32]byte)
-}
-
-// Block is a proven block on its way to the daemons.
-type Block struct {
-	ID         [32]byte
-	Height     uint64
-	Difficulty string // of the network, decimal
-	Reward     uint64 // atomic units
-	Wallet     string // whose share it was
-	Worker     string
-	Time       time.Time // when its share arrived
-}
 
 // Blocks submits blocks and finds them again.
 type Blocks interface {
@@ -89,20 +41,19 @@ type Chain interface {
 }
 
 // Verifier judges shares.
-type Verifier interface{ Submit(*verify.Share) }
+type Verifier interface{ Submit(*verify.Task) }
 
 // Config of a Pool. Every interface is required, but for Seeds and Chain where
-// the coin has no algorithm that needs a seed, and Keeper, without which open
-// blocks die with the process. Zero values take the defaults named.
+// the coin has no algorithm that needs a seed, and Tips. Zero values take the
+// defaults named.
 type Config struct {
 	Name   string
 	Wallet string // block rewards go to; for texts
 	Coin   *coin.Profile
 	Prefix uint32 // node prefix of the extra nonces, no other pool's on this Redis (I4)
 
-	Ledger   Ledger
+	Books    Books
 	Blocks   Blocks
-	Keeper   Keeper
 	Seeds    Seeds
 	Chain    Chain
 	Tips     Tips // nil = the chain's newest blocks are not looked at
@@ -150,7 +101,7 @@ type Pool struct {
 	closeSoon      context.CancelFunc
 	submitting     context.Context // submissions, which may take all but the last question's time
 	stopSubmitting context.CancelFunc
-	asking         context.Context // questions to the chain, and waits for the disk
+	asking         context.Context // questions to the chain
 	stopAsking     context.CancelFunc
 }
 
@@ -196,8 +147,8 @@ func (c *Config) setDefaults() {
 
 // New makes a pool with no template yet.
 func New(cfg Config) (*Pool, error) {
-	if cfg.Ledger == nil || cfg.Blocks == nil || cfg.Verifier == nil || cfg.Coin == nil {
-		return nil, errors.New("pool: ledger, blocks, verifier and coin are required")
+	if cfg.Books == nil || cfg.Blocks == nil || cfg.Verifier == nil || cfg.Coin == nil {
+		return nil, errors.New("pool: books, blocks, verifier and coin are required")
 	}
 	cfg.setDefaults()
 	addresses, err := coin.NewAddressCache(cfg.Coin, cfg.Addresses)
@@ -249,8 +200,9 @@ func (p *Pool) Subscribe(f func(*job.Template)) { p.subs = append(p.subs, f) }
 // Close waits for blocks on their way, at most until ctx ends, and ends them
 // then. Submissions end a little before ctx's deadline, so that there is time to
 // ask the chain for each block of unknown fate once more. The error names the
-// blocks that are unsettled. Shares must have stopped before; a block found later
-// is logged with its bytes.
+// blocks that are unsettled. It does not wait for credits: each is answered by the
+// books, which are to be closed after the pool. Shares must have stopped before; a
+// block found later is written down and logged with its bytes, and not submitted.
 func (p *Pool) Close(ctx context.Context) error {
 	p.finds.mu.Lock()
 	p.finds.closed = true

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,132 +18,13 @@ import (
 	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/job/jobtest"
 	"github.com/assay-pool/assay/validator/pool"
-	"github.com/assay-pool/assay/validator/verify"
 )
-
-// world is everything around a pool, as one journal of what happened in order.
-type world struct {
-	mu     sync.Mutex
-	events []string
-	room   bool // the ledger takes credits
-	// crowded: too many found blocks are not in the books.
-	crowded bool
-	kept    map[[32]byte]bool // on disk; guarded by mu
-
-	seeds     map[[32]byte]bool // ready
-	announced [][2][32]byte
-	chain     map[uint64][32]byte
-	submit    func(ctx context.Context) (string, error)
-	settled   chan string
-	verdict   validator.Verdict // what the verifier will say
-	block     bool
-	credited  time.Time // of the last credit
-	foundAt   time.Time // of the last block
-	hashed    atomic.Int32
-}
-
-func newWorld() *world {
-	return &world{
-		room: true, kept: make(map[[32]byte]bool), seeds: make(map[[32]byte]bool), chain: make(map[uint64][32]byte),
-		settled: make(chan string, 16), verdict: validator.Accepted,
-		submit: func(context.Context) (string, error) { return "daemon-1", nil },
-	}
-}
-
-func (w *world) note(event string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.events = append(w.events, event)
-}
-
-func (w *world) Credit(_, _ string, _ uint64, arrived time.Time) bool {
-	w.credited = arrived
-	if w.room {
-		w.note("credit")
-	}
-	return w.room
-}
-func (w *world) Reject(_, _ string, v validator.Verdict) { w.note("reject " + v.String()) }
-func (w *world) Takes(_, _ string, _ time.Time) bool     { return w.room }
-func (w *world) Found(b pool.Block) (pool.Settler, bool) {
-	w.foundAt = b.Time
-	w.note("found")
-	return (*settler)(w), !w.crowded
-}
-func (w *world) Reopen(pool.Block) pool.Settler { w.note("reopened"); return (*settler)(w) }
-
-type settler world
-
-func (s *settler) Accepted(daemon string) { s.settled <- "accepted by " + daemon }
-func (s *settler) Rejected(reason string) { s.settled <- "rejected: " + reason }
-func (s *settler) LeaveOpen()             { s.settled <- "left open" }
-
-// Keep and Drop are the disk's.
-func (w *world) Keep(_ context.Context, b pool.Block, _ []byte) error {
-	w.note("keep")
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.kept[b.ID] = true
-	return nil
-}
-
-func (w *world) Drop(id [32]byte) {
-	w.note("drop")
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.kept, id)
-}
-
-func (w *world) disk() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.kept)
-}
-
-type blocks struct{ *world }
-
-func (b blocks) Submit(ctx context.Context, _ [32]byte, _ []byte) (string, error) {
-	b.note("submit")
-	return b.submit(ctx)
-}
-
-func (blocks) Locate(context.Context, [32]byte) pool.Location { return pool.Location{} }
-
-type verifier struct{ *world }
-
-func (v verifier) Submit(s *verify.Share) {
-	v.hashed.Add(1)
-	s.Verdict, s.Block = v.verdict, v.block
-	s.Sink.Judged(s)
-}
-
-func (w *world) Reply(*verify.Share) { w.note("reply") }
-
-func (w *world) Announce(_ string, current, next [32]byte) {
-	w.announced = append(w.announced, [2][32]byte{current, next})
-}
-
-func (w *world) Wait(ctx context.Context, seed [32]byte) error {
-	if w.seeds[seed] {
-		return nil
-	}
-	<-ctx.Done()
-	return ctx.Err()
-}
-
-func (w *world) BlockID(_ context.Context, height uint64) ([32]byte, error) {
-	id, ok := w.chain[height]
-	if !ok {
-		return id, errors.New("no such block")
-	}
-	return id, nil
-}
 
 func newPool(t *testing.T, w *world) *pool.Pool {
 	t.Helper()
 	p, err := pool.New(pool.Config{
 		Name: "main", Coin: jobtest.Profile(t), Prefix: 9,
-		Ledger: w, Blocks: blocks{w}, Seeds: w, Chain: w, Verifier: verifier{w},
+		Books: w, Blocks: blocks{w}, Seeds: w, Chain: w, Verifier: verifier{w},
 		JobsPerSession: 4, Templates: 4, StaleGrace: time.Second, TemplateMaxAge: time.Hour,
 		SeedWait: 50 * time.Millisecond, SubmitTimeout: 10 * time.Second, Submissions: 2, Addresses: 16,
 		Registerer: prometheus.NewRegistry(),
@@ -200,7 +79,7 @@ func TestAcceptPublishesWhenTheSeedIsReady(t *testing.T) {
 	}
 	// An algorithm the node has no kernel for is refused by name.
 	without, err := pool.New(pool.Config{
-		Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Verifier: verifier{w}, Seeds: w, Chain: w,
+		Name: "main", Coin: jobtest.Profile(t), Books: w, Blocks: blocks{w}, Verifier: verifier{w}, Seeds: w, Chain: w,
 		Supports: func(a algo.ID) error { return errors.New(a.String() + " is not built in") },
 	})
 	if err != nil {
@@ -225,7 +104,7 @@ func TestNextSeedIsTheChains(t *testing.T) {
 	w := newWorld()
 	profile := *jobtest.Profile(t)
 	profile.SeedLag = 1800 // the block is among the last of its epoch
-	p, err := pool.New(pool.Config{Name: "main", Coin: &profile, Ledger: w, Blocks: blocks{w}, Seeds: w, Chain: w, Verifier: verifier{w}})
+	p, err := pool.New(pool.Config{Name: "main", Coin: &profile, Books: w, Blocks: blocks{w}, Seeds: w, Chain: w, Verifier: verifier{w}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +166,7 @@ func TestRefusedBlockDropsItsTemplate(t *testing.T) {
 				t.Fatal(err)
 			}
 			first := p.Board().Current()
-			p.Submit(&verify.Share{Template: first, Received: time.Now(), Origin: w})
+			p.Submit(share(first, w, 1))
 			<-w.settled
 			if dropped := p.Board().Current() == nil; dropped != tt.drop {
 				t.Errorf("dropped: %v", dropped)
@@ -304,7 +183,7 @@ func TestRefusedBlockDropsItsTemplate(t *testing.T) {
 
 func TestAcceptWithoutSeeds(t *testing.T) {
 	w := newWorld()
-	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Ledger: w, Blocks: blocks{w}, Verifier: verifier{w}, Addresses: 16})
+	p, err := pool.New(pool.Config{Name: "main", Coin: jobtest.Profile(t), Books: w, Blocks: blocks{w}, Verifier: verifier{w}, Addresses: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,67 +196,88 @@ func TestAcceptWithoutSeeds(t *testing.T) {
 	}
 }
 
+// TestJudgedOrder: the books have the credit of a block's share before the block,
+// whether its share is answered meanwhile or later; and a block is found whatever
+// becomes of the credit.
 func TestJudgedOrder(t *testing.T) {
 	tests := []struct {
 		name    string
 		verdict validator.Verdict
 		block   bool
-		room    bool
+		full    error
+		held    bool // the credit is committed in the end
 		events  []string
 		final   validator.Verdict
 	}{
-		{"accepted", validator.Accepted, false, true, []string{"credit", "reply"}, validator.Accepted},
-		{"rejected", validator.RejectBadHash, false, true, []string{"reject bad_hash", "reply"}, validator.RejectBadHash},
-		{"block", validator.Accepted, true, true, []string{"credit", "found", "reply"}, validator.Accepted},
-		{"no room", validator.Accepted, false, false, []string{"reject ledger_full", "reply"}, validator.ShedLedger},
-		{"a block without room", validator.Accepted, true, false, []string{"found", "reject ledger_full", "reply"}, validator.ShedLedger},
+		{"accepted", validator.Accepted, false, nil, false, []string{"credit", "reply"}, validator.Accepted},
+		{"accepted later", validator.Accepted, false, nil, true, []string{"credit", "reply"}, validator.Accepted},
+		{"rejected", validator.RejectBadHash, false, nil, false, []string{"reject bad_hash", "reply"}, validator.RejectBadHash},
+		{"shed", validator.ShedEpoch, false, nil, false, []string{"reject epoch", "reply"}, validator.ShedEpoch},
+		{"block", validator.Accepted, true, nil, false, []string{"credit", "reply", "found"}, validator.Accepted},
+		{"block, committed later", validator.Accepted, true, nil, true, []string{"credit", "found", "reply"}, validator.Accepted},
+		{"no credit", validator.Accepted, false, errFull, false, []string{"credit", "reject ledger_full", "reply"}, validator.ShedLedger},
+		{"no credit, later", validator.Accepted, false, errFull, true, []string{"credit", "reject ledger_full", "reply"}, validator.ShedLedger},
+		{"a block without credit", validator.Accepted, true, errFull, false, []string{"credit", "reject ledger_full", "reply", "found"}, validator.ShedLedger},
+		{"a block without credit, later", validator.Accepted, true, errFull, true, []string{"credit", "found", "reject ledger_full", "reply"}, validator.ShedLedger},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld()
-			w.verdict, w.block, w.room = tt.verdict, tt.block, tt.room
+			w.verdict, w.block, w.full = tt.verdict, tt.block, tt.full
+			if tt.held {
+				w.hold = make(chan *pool.Share, 1)
+			}
 			p := newPool(t, w)
-			s := &verify.Share{Template: jobtest.Template(t, 1), Difficulty: 5, Received: time.Now(), Origin: w}
-			p.Submit(s)
+			p.Submit(share(jobtest.Template(t, 1), w, 1))
+			if tt.held {
+				if w.mu.Lock(); slices.Contains(w.events, "reply") {
+					t.Error("answered before the credit was committed")
+				}
+				w.mu.Unlock()
+				(<-w.hold).Committed(tt.full)
+			}
 			if tt.block {
-				if got := <-w.settled; got != "accepted by daemon-1" {
+				if got := next(t, w.settled); got != "accepted by daemon-1" {
 					t.Errorf("settled %q", got)
 				}
 			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			events := slices.DeleteFunc(slices.Clone(w.events), func(e string) bool { return e == "submit" }) // another goroutine's
-			if !slices.Equal(events, tt.events) || s.Verdict != tt.final {
-				t.Errorf("events %v, verdict %v; want %v, %v", events, s.Verdict, tt.events, tt.final)
+			if !slices.Equal(events, tt.events) || w.answered != tt.final {
+				t.Errorf("events %v, verdict %v; want %v, %v", events, w.answered, tt.events, tt.final)
 			}
 		})
 	}
 }
 
-// TestFullLedgerHashesNothing: a share that could not be credited is not hashed,
+// TestFullBooksHashNothing: a share that could not be credited is not hashed,
 // unless it claims to be a block.
-func TestFullLedgerHashesNothing(t *testing.T) {
+func TestFullBooksHashNothing(t *testing.T) {
 	w := newWorld()
 	p := newPool(t, w)
 	template := jobtest.Template(t, 1)
-	share := &verify.Share{Template: template, Received: time.Now(), Origin: w, Claim: [32]byte(bytes.Repeat([]byte{0xff}, 32))}
-	if template.Difficulty.Meets(&share.Claim) {
-		t.Fatal("the claim is one of a block")
+	submit := func(claim byte) {
+		s := share(template, w, 1)
+		s.Claim = [32]byte(bytes.Repeat([]byte{claim}, 32))
+		if s.Goals.Chain[0].Meets(&s.Claim) != (claim == 0) {
+			t.Fatalf("a claim of %02x is that of a block: %v", claim, claim != 0)
+		}
+		p.Submit(s)
 	}
-	p.Submit(share)
-	if n := w.hashed.Load(); n != 1 || share.Verdict != validator.Accepted {
-		t.Fatalf("with room %d shares were hashed, verdict %v", n, share.Verdict)
+	submit(0xff)
+	if n := w.hashed.Load(); n != 1 || w.answered != validator.Accepted {
+		t.Fatalf("with room %d shares were hashed, verdict %v", n, w.answered)
 	}
-	w.room, w.events = false, nil
-	p.Submit(share)
-	if n := w.hashed.Load(); n != 1 || share.Verdict != validator.ShedLedger {
-		t.Errorf("without room %d shares were hashed, verdict %v", n-1, share.Verdict)
+	w.full, w.events = errFull, nil
+	submit(0xff)
+	if n := w.hashed.Load(); n != 1 || w.answered != validator.ShedLedger {
+		t.Errorf("without room %d shares were hashed, verdict %v", n-1, w.answered)
 	}
 	if want := []string{"reject ledger_full", "reply"}; !slices.Equal(w.events, want) {
 		t.Errorf("events %v, want %v", w.events, want)
 	}
-	share.Claim = [32]byte{}
-	p.Submit(share)
+	submit(0)
 	if n := w.hashed.Load(); n != 2 {
 		t.Error("a claim to be a block was not hashed")
 	}
@@ -390,17 +290,16 @@ func TestCreditIsOfTheArrival(t *testing.T) {
 	w.block = true
 	p := newPool(t, w)
 	arrived := time.Now().Add(-90 * time.Second)
-	p.Submit(&verify.Share{
-		Template: jobtest.Template(t, 1), Wallet: "wallet", Worker: "worker", Difficulty: 1000, Origin: w,
-		Received: arrived,
-	})
+	s := share(jobtest.Template(t, 1), w, 1)
+	s.Received = arrived
+	p.Submit(s)
 	<-w.settled
 	if !w.credited.Equal(arrived) || !w.foundAt.Equal(arrived) {
 		t.Errorf("credited at %v, the block found at %v, the share arrived at %v", w.credited, w.foundAt, arrived)
 	}
 }
 
-// TestBlockOutcomes: a block is settled exactly once, whatever the daemons do,
+// TestBlockOutcomes: a block is settled exactly once, or left open, whatever the daemons do,
 // and the miner's answer never waits for them.
 func TestBlockOutcomes(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
@@ -411,14 +310,14 @@ func TestBlockOutcomes(t *testing.T) {
 	}{
 		{"accepted", func(context.Context) (string, error) { return "d", nil }, "accepted by d"},
 		{"rejected", func(context.Context) (string, error) { return "", errors.New("not enough work") }, "rejected: not enough work"},
-		{"never answered", func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }, "left open"},
+		{"never answered", func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld()
 			w.block, w.submit = true, tt.submit
 			p := newPool(t, w)
-			p.Submit(&verify.Share{Template: jobtest.Template(t, 1), Received: time.Now(), Origin: w})
+			p.Submit(share(jobtest.Template(t, 1), w, 1))
 			w.mu.Lock()
 			if !slices.Contains(w.events, "reply") {
 				t.Errorf("not answered: %v", w.events)
@@ -426,10 +325,10 @@ func TestBlockOutcomes(t *testing.T) {
 			w.mu.Unlock()
 			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 			defer cancel()
-			p.Close(ctx)
-			if got := <-w.settled; got != tt.want || len(w.settled) != 0 {
-				t.Errorf("settled %q and %d more, want %q once", got, len(w.settled), tt.want)
+			if err := p.Close(ctx); (err != nil) != (tt.want == "") {
+				t.Errorf("close: %v", err)
 			}
+			settledAs(t, w, tt.want)
 		})
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/assay-pool/assay/native/pow"
 )
 
-// bin is the waiting shares of one class and one key: what a batch may be made
+// bin is the waiting tasks of one class and one key: what a batch may be made
 // of. Guarded by the queue's mutex.
 type bin struct {
 	key     pow.Key
@@ -14,7 +14,7 @@ type bin struct {
 	hosts   map[netip.Addr]*party
 	wallets map[sender]*party
 
-	oldest, newest *Share  // in order of arrival
+	oldest, newest *Task   // in order of arrival
 	ripe           int     // so many wait for no company any more
 	pass           float64 // see schedule.go
 }
@@ -25,9 +25,9 @@ func newBin() *bin {
 
 func (l *bin) len() int { return l.root.size }
 
-// push files a share behind those of its wallet.
-func (l *bin) push(f *spares, s *Share) {
-	id := sender{host: hostOf(s.From), wallet: s.Wallet}
+// push files a task behind those of its wallet.
+func (l *bin) push(f *spares, t *Task) {
+	id := sender{host: hostOf(t.From), wallet: t.Wallet}
 	w := l.wallets[id]
 	if w == nil {
 		h := l.hosts[id.host]
@@ -38,63 +38,63 @@ func (l *bin) push(f *spares, s *Share) {
 		w = f.party(h, id)
 		l.wallets[id] = w
 	}
-	w.join(s)
-	l.age(s)
+	w.join(t)
+	l.age(t)
 	for p := w; p != nil; p = p.parent {
 		f.grow(p)
 	}
 }
 
-// age puts a share into the order of arrival. It nearly always arrives last:
+// age puts a task into the order of arrival. It nearly always arrives last:
 // loops may overtake each other by microseconds, and a candidate that gives way
-// was there before some plain shares.
-func (l *bin) age(s *Share) {
+// was there before some that are crowded already.
+func (l *bin) age(t *Task) {
 	older := l.newest
-	for older != nil && older.Received.After(s.Received) {
+	for older != nil && older.Received.After(t.Received) {
 		older = older.older
 	}
-	s.older = older
+	t.older = older
 	if older != nil {
-		s.younger, older.younger = older.younger, s
+		t.younger, older.younger = older.younger, t
 	} else {
-		s.younger, l.oldest = l.oldest, s
+		t.younger, l.oldest = l.oldest, t
 	}
-	if s.younger != nil {
-		s.younger.older = s
+	if t.younger != nil {
+		t.younger.older = t
 	} else {
-		l.newest = s
+		l.newest = t
 	}
 }
 
-// pop takes the share whose turn it is: the next host's, of it the next
+// pop takes the task whose turn it is: the next host's, of it the next
 // wallet's, of it the oldest. The bin is not empty.
-func (l *bin) pop(f *spares) *Share {
+func (l *bin) pop(f *spares) *Task {
 	p := &l.root
 	for p.turn != nil {
 		c := p.turn
 		p.turn = c.next
 		p = c
 	}
-	s := p.first
-	l.remove(f, s)
-	return s
+	t := p.first
+	l.remove(f, t)
+	return t
 }
 
-// remove takes a share out, wherever it stands.
-func (l *bin) remove(f *spares, s *Share) {
-	if s.older != nil {
-		s.older.younger = s.younger
+// remove takes a task out, wherever it stands.
+func (l *bin) remove(f *spares, t *Task) {
+	if t.older != nil {
+		t.older.younger = t.younger
 	} else {
-		l.oldest = s.younger
+		l.oldest = t.younger
 	}
-	if s.younger != nil {
-		s.younger.older = s.older
+	if t.younger != nil {
+		t.younger.older = t.older
 	} else {
-		l.newest = s.older
+		l.newest = t.older
 	}
-	s.older, s.younger = nil, nil
-	w := s.line
-	w.quit(s)
+	t.older, t.younger = nil, nil
+	w := t.line
+	w.quit(t)
 	for p := w; p != nil; {
 		parent := p.parent
 		f.shrink(p)
@@ -106,7 +106,7 @@ func (l *bin) remove(f *spares, s *Share) {
 	l.ripe = max(l.ripe-1, 0)
 }
 
-// forget drops a party that has no shares any more.
+// forget drops a party that has no tasks any more.
 func (l *bin) forget(f *spares, p *party) {
 	if p.parent == &l.root {
 		delete(l.hosts, p.host)
@@ -116,8 +116,8 @@ func (l *bin) forget(f *spares, p *party) {
 	f.putParty(p)
 }
 
-// newest is the newest share of the longest wallet of the longest host below p.
-func (p *party) newest() *Share {
+// newest is the newest task of the longest wallet of the longest host below p.
+func (p *party) newest() *Task {
 	for p.longest != nil {
 		p = p.longest.members
 	}

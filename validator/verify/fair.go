@@ -3,17 +3,17 @@ package verify
 import "net/netip"
 
 // party is one of those a bin's service goes round. They form a tree of three
-// levels, and each level takes turns among the parties that have shares:
+// levels, and each level takes turns among the parties that have tasks:
 //
-//	bin ──┬── host (IP address; IPv6: its /64) ──┬── wallet ── shares, oldest first
+//	bin ──┬── host (IP address; IPv6: its /64) ──┬── wallet ── tasks, oldest first
 //	      └── host                               └── wallet
 //
 // So a host gains nothing by more connections, nor by more wallets, and wallets
 // behind one address are still equals. The same tree tells who gives way when
-// a class is full: the newest share of the longest wallet of the longest host.
+// a class is full: the newest task of the longest wallet of the longest host.
 //
 // Every step is O(1). A party is in two structures of its parent: the ring of
-// those that have shares, in order of service, and the ranks, which keep them
+// those that have tasks, in order of service, and the ranks, which keep them
 // by size:
 //
 //	shortest ⇄ rank 1 ⇄ rank 3 ⇄ rank 250 ⇄ longest
@@ -28,7 +28,7 @@ import "net/netip"
 type party struct {
 	sender        // what it is known by in the bin's maps
 	parent *party // nil: the bin's root
-	size   int    // shares below it
+	size   int    // tasks below it
 
 	next, prev *party // parent's ring
 	rank       *rank  // parent's rank of this size
@@ -39,10 +39,10 @@ type party struct {
 	longest, shortest *rank  // of the children
 	children          int
 
-	first, last *Share // of a wallet: its line
+	first, last *Task // of a wallet: its line
 }
 
-// sender is who sent a share. A host's own party has no wallet.
+// sender is who sent a task. A host's own party has no wallet.
 type sender struct {
 	host   netip.Addr
 	wallet string
@@ -53,7 +53,7 @@ type sender struct {
 const hostBits = 64
 
 // hostOf is the host an address belongs to. The zero address is a host too: of
-// shares that came from no connection.
+// tasks that came from no connection.
 func hostOf(a netip.Addr) netip.Addr {
 	if a = a.Unmap(); !a.Is6() {
 		return a
@@ -69,9 +69,9 @@ type rank struct {
 	longer, shorter *rank
 }
 
-// spares are parties and ranks that were used and will be again: a share costs
+// spares are parties and ranks that were used and will be again: a task costs
 // no allocation. They are never more than were in use at once, which is three
-// for each share that waits.
+// for each task that waits.
 type spares struct {
 	parties *party // linked by next
 	ranks   *rank  // linked by longer
@@ -103,7 +103,7 @@ func (f *spares) rank(size int) *rank {
 
 func (f *spares) putRank(r *rank) { *r = rank{longer: f.ranks}; f.ranks = r }
 
-// grow and shrink change the size of a party by one share, and its places in
+// grow and shrink change the size of a party by one task, and its places in
 // its parent's ring and ranks with it. The root has no such places.
 func (f *spares) grow(p *party) {
 	p.size++
@@ -248,35 +248,35 @@ func (p *party) crowd() int {
 	return p.longest.size
 }
 
-// place is where a share waits: in the line of its wallet, and in its bin's
+// place is where a task waits: in the line of its wallet, and in its bin's
 // order of arrival. Guarded by the queue's mutex.
 type place struct {
 	line           *party // its wallet
-	ahead, behind  *Share // in the line
-	older, younger *Share // in the bin
+	ahead, behind  *Task  // in the line
+	older, younger *Task  // in the bin
 }
 
-// join puts a share at the end of a wallet's line, quit takes it out of it.
-func (p *party) join(s *Share) {
-	s.line, s.ahead, s.behind = p, p.last, nil
+// join puts a task at the end of a wallet's line, quit takes it out of it.
+func (p *party) join(t *Task) {
+	t.line, t.ahead, t.behind = p, p.last, nil
 	if p.last != nil {
-		p.last.behind = s
+		p.last.behind = t
 	} else {
-		p.first = s
+		p.first = t
 	}
-	p.last = s
+	p.last = t
 }
 
-func (p *party) quit(s *Share) {
-	if s.ahead != nil {
-		s.ahead.behind = s.behind
+func (p *party) quit(t *Task) {
+	if t.ahead != nil {
+		t.ahead.behind = t.behind
 	} else {
-		p.first = s.behind
+		p.first = t.behind
 	}
-	if s.behind != nil {
-		s.behind.ahead = s.ahead
+	if t.behind != nil {
+		t.behind.ahead = t.ahead
 	} else {
-		p.last = s.ahead
+		p.last = t.ahead
 	}
-	s.line, s.ahead, s.behind = nil, nil, nil
+	t.line, t.ahead, t.behind = nil, nil, nil
 }

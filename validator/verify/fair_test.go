@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/assay-pool/assay/validator/job"
+	"github.com/assay-pool/assay/native/pow"
 )
 
 // from is a share of a wallet at an address.
-func from(t *job.Template, addr, wallet string, nonce uint32) *Share {
-	s := queued(t, nonce, 0)
+func from(key pow.Key, addr, wallet string, nonce uint32) *Task {
+	s := queued(key, nonce, 0)
 	s.From, s.Wallet = netip.MustParseAddr(addr), wallet
 	return s
 }
@@ -40,28 +40,28 @@ const forger, one, two = "10.0.0.9", "10.0.0.1", "10.0.0.2"
 // TestServiceGoesRoundByHost: a host with many shares, of many wallets, is
 // served no more often than one with a few.
 func TestServiceGoesRoundByHost(t *testing.T) {
-	q := newQueue(1000, 10, time.Hour)
-	tmpl := seeded(1)
+	q := defaults(1000, 10, time.Hour)
+	key := seeded(1)
 	for i := range uint32(80) {
-		mustPush(t, q, from(tmpl, forger, fmt.Sprint("f", i%5), i))
+		mustPush(t, q, from(key, forger, fmt.Sprint("f", i%5), i))
 	}
-	mustPush(t, q, from(tmpl, one, "a", 100), from(tmpl, two, "b", 101), from(tmpl, one, "a", 102))
+	mustPush(t, q, from(key, one, "a", 100), from(key, two, "b", 101), from(key, one, "a", 102))
 	served(t, order(q, 7, 1),
 		"10.0.0.9 f0", "10.0.0.1 a", "10.0.0.2 b", "10.0.0.9 f1", "10.0.0.1 a", "10.0.0.9 f2", "10.0.0.9 f3")
 	// One that comes late waits for one round, not for all of the line.
-	mustPush(t, q, from(tmpl, two, "b", 103))
+	mustPush(t, q, from(key, two, "b", 103))
 	served(t, order(q, 2, 1), "10.0.0.9 f4", "10.0.0.2 b")
 }
 
 // TestBatchesAreOfManySenders: so is one wide batch, and within a host it is
 // the wallets that take turns.
 func TestBatchesAreOfManySenders(t *testing.T) {
-	q := newQueue(1000, 10, time.Hour)
-	tmpl := seeded(1)
+	q := defaults(1000, 10, time.Hour)
+	key := seeded(1)
 	for i := range uint32(50) {
-		mustPush(t, q, from(tmpl, forger, "flood", i))
+		mustPush(t, q, from(key, forger, "flood", i))
 	}
-	mustPush(t, q, from(tmpl, forger, "neighbour", 100), from(tmpl, one, "a", 101), from(tmpl, one, "a", 102))
+	mustPush(t, q, from(key, forger, "neighbour", 100), from(key, one, "a", 101), from(key, one, "a", 102))
 	served(t, order(q, 1, 6),
 		"10.0.0.9 flood", "10.0.0.1 a", "10.0.0.9 neighbour", "10.0.0.1 a", "10.0.0.9 flood", "10.0.0.9 flood")
 }
@@ -86,7 +86,7 @@ func TestHostsOfIPv6(t *testing.T) {
 	if hostOf(netip.Addr{}) != (netip.Addr{}) {
 		t.Error("a share of no address is of some host")
 	}
-	q := newQueue(1000, 10, time.Hour)
+	q := defaults(1000, 10, time.Hour)
 	for i := range uint32(20) {
 		mustPush(t, q, from(seeded(1), fmt.Sprintf("2001:db8::%x", i+1), "w", i))
 	}
@@ -98,68 +98,68 @@ func TestHostsOfIPv6(t *testing.T) {
 // TestLongestLineGivesWay: a full queue sheds the flood's newest share for any
 // newcomer, and the newcomer's only once nobody has more.
 func TestLongestLineGivesWay(t *testing.T) {
-	q := newQueue(8, 1, time.Hour)
-	tmpl := seeded(1)
+	q := defaults(8, 1, time.Hour)
+	key := seeded(1)
 	for i := range uint32(8) {
 		wallet := "flood"
 		if i < 2 {
 			wallet = "neighbour"
 		}
-		mustPush(t, q, from(tmpl, forger, wallet, i))
+		mustPush(t, q, from(key, forger, wallet, i))
 	}
-	gives := func(s *Share, want uint32) {
+	gives := func(s *Task, want uint32) {
 		t.Helper()
-		if out, closed := q.push(s); out == nil || closed || out.Nonce != want {
-			t.Errorf("share %d: gave way %v, want %d", s.Nonce, out, want)
+		if out, closed := q.push(s); out == nil || closed || nonceOf(out) != want {
+			t.Errorf("share %d: gave way %v, want %d", nonceOf(s), out, want)
 		}
 	}
-	gives(from(tmpl, forger, "flood", 20), 20)                         // its own line is the longest
-	gives(from(tmpl, forger, "neighbour", 21), 7)                      // the host's, but another wallet's line is longer
-	gives(from(tmpl, one, "a", 22), 6)                                 // another host's
-	gives(from(tmpl, one, "a", 23), 5)                                 // flood 3, neighbour 3 (21 is the newest)
-	gives(from(tmpl, two, "b", 24), uint32(longestOf(q, forger)))      // either of them
+	gives(from(key, forger, "flood", 20), 20)                          // its own line is the longest
+	gives(from(key, forger, "neighbour", 21), 7)                       // the host's, but another wallet's line is longer
+	gives(from(key, one, "a", 22), 6)                                  // another host's
+	gives(from(key, one, "a", 23), 5)                                  // flood 3, neighbour 3 (21 is the newest)
+	gives(from(key, two, "b", 24), uint32(longestOf(q, forger)))       // either of them
 	gives(from(seeded(2), two, "b", 25), uint32(longestOf(q, forger))) // of another key
-	if shares, _ := q.depth(classShare); shares != 8 {
+	if shares, _ := q.depth(ClassShare); shares != 8 {
 		t.Fatalf("%d shares in a queue of 8", shares)
 	}
 	// Everybody has as much as they can have.
-	q = newQueue(3, 1, time.Hour)
+	q = defaults(3, 1, time.Hour)
 	for i := range uint32(3) {
-		mustPush(t, q, from(tmpl, fmt.Sprintf("10.0.0.%d", i), "w", i))
+		mustPush(t, q, from(key, fmt.Sprintf("10.0.0.%d", i), "w", i))
 	}
-	gives(from(tmpl, forger, "w", 9), 9)
-	gives(from(tmpl, "10.0.0.1", "w", 10), 10)
+	gives(from(key, forger, "w", 9), 9)
+	gives(from(key, "10.0.0.1", "w", 10), 10)
 }
 
 // longestOf is the nonce of the newest share of a host's longest wallet.
 func longestOf(q *queue, host string) uint32 {
-	l := q.tiers[classShare].bins[0]
-	return l.hosts[netip.MustParseAddr(host)].newest().Nonce
+	l := q.tiers[ClassShare].bins[0]
+	return nonceOf(l.hosts[netip.MustParseAddr(host)].newest())
 }
 
 // TestForgersDoNotFillCandidates: a flood of claims gives way to another host's
 // claim; what gives way is a plain share from then on.
 func TestForgersDoNotFillCandidates(t *testing.T) {
-	q := newQueue(10, 4, time.Hour)
-	tmpl := seeded(1)
-	claim := func(addr string, nonce uint32) *Share {
-		s := from(tmpl, addr, "w", nonce)
-		s.Candidate = true
+	q := defaults(10, 4, time.Hour)
+	key := seeded(1)
+	claim := func(addr string, nonce uint32) *Task {
+		s := from(key, addr, "w", nonce)
+		s.Class = ClassCandidate
 		return s
 	}
-	flood := make([]*Share, 6)
+	flood := make([]*Task, 6)
 	for i := range flood {
 		flood[i] = claim(forger, uint32(i))
 		mustPush(t, q, flood[i])
 	}
 	honest := claim(one, 100)
 	mustPush(t, q, honest)
-	if !honest.Candidate {
+	if honest.Class != ClassCandidate {
 		t.Error("an honest claim has no place among candidates")
 	}
 	for i, s := range flood {
-		if s.Candidate != (i < 3) {
-			t.Errorf("claim %d of the flood is a candidate: %v", i, s.Candidate)
+		if got := s.Class == ClassCandidate; got != (i < 3) {
+			t.Errorf("claim %d of the flood is a candidate: %v", i, got)
 		}
 	}
 	expect(t, took(q, fixed(1, 0)), 0)
@@ -170,13 +170,13 @@ func TestForgersDoNotFillCandidates(t *testing.T) {
 // TestCrowdedClaimIsNeverLate: with claims of as many hosts as there are places a
 // further host's claim waits longer, but is not given up: it may be a block.
 func TestCrowdedClaimIsNeverLate(t *testing.T) {
-	for _, unproven := range []bool{false, true} {
-		q := newQueue(100, 4, time.Millisecond)
-		tmpl := seeded(1)
+	for _, class := range []Class{ClassCandidate, ClassUnprovenCandidate} {
+		q := defaults(100, 4, time.Millisecond)
+		key := seeded(1)
 		long := time.Now().Add(-time.Minute)
-		claim := func(addr string, nonce uint32) *Share {
-			s := from(tmpl, addr, "w", nonce)
-			s.Candidate, s.Unproven, s.Received = true, unproven, long
+		claim := func(addr string, nonce uint32) *Task {
+			s := from(key, addr, "w", nonce)
+			s.Class, s.Received = class, long
 			return s
 		}
 		for i := range uint32(8) {
@@ -184,7 +184,7 @@ func TestCrowdedClaimIsNeverLate(t *testing.T) {
 		}
 		honest := claim(one, 100)
 		mustPush(t, q, honest)
-		plain := from(tmpl, one, "w", 200)
+		plain := from(key, one, "w", 200)
 		plain.Received = long
 		mustPush(t, q, plain)
 		var served []uint32
@@ -195,11 +195,11 @@ func TestCrowdedClaimIsNeverLate(t *testing.T) {
 			}
 			for _, s := range late {
 				if s != plain {
-					t.Errorf("the claim %d is given up", s.Nonce)
+					t.Errorf("the claim %d is given up", nonceOf(s))
 				}
 			}
 			for _, s := range batch {
-				served = append(served, s.Nonce)
+				served = append(served, nonceOf(s))
 			}
 		}
 		if !slices.Contains(served, 100) {
@@ -212,16 +212,18 @@ func TestCrowdedClaimIsNeverLate(t *testing.T) {
 // proven nothing, and whatever they claim, proven ones have two batches of
 // three, and a first share is served soon all the same.
 func TestUnprovenSessionsWait(t *testing.T) {
-	q := newQueue(1000, 100, time.Hour)
-	tmpl := seeded(1)
+	q := defaults(1000, 100, time.Hour)
+	key := seeded(1)
 	for i := range uint32(90) {
-		s := from(tmpl, fmt.Sprintf("10.0.1.%d", i), "f", i)
-		s.Unproven, s.Candidate = true, i%2 == 0
-		mustPush(t, q, s, from(tmpl, one, "a", 1000+i))
+		s := from(key, fmt.Sprintf("10.0.1.%d", i), "f", i)
+		if s.Class = ClassUnproven; i%2 == 0 {
+			s.Class = ClassUnprovenCandidate
+		}
+		mustPush(t, q, s, from(key, one, "a", 1000+i))
 	}
 	proven := 0
 	for range 30 {
-		if s := took(q, fixed(1, 0)); !s[0].Unproven {
+		if s := took(q, fixed(1, 0)); s[0].Class == ClassShare {
 			proven++
 		}
 	}
@@ -229,9 +231,9 @@ func TestUnprovenSessionsWait(t *testing.T) {
 		t.Errorf("%d of 30 batches were of proven sessions, want 20", proven)
 	}
 	// Alone, they have it all.
-	q = newQueue(1000, 100, time.Hour)
-	first := from(tmpl, two, "b", 1)
-	first.Unproven = true
+	q = defaults(1000, 100, time.Hour)
+	first := from(key, two, "b", 1)
+	first.Class = ClassUnproven
 	mustPush(t, q, first)
 	expect(t, took(q, fixed(1, 0)), 1)
 }
@@ -239,16 +241,16 @@ func TestUnprovenSessionsWait(t *testing.T) {
 // TestKeysShareByHosts: of two keys neither starves the other, and each is
 // served by the number of hosts that wait.
 func TestKeysShareByHosts(t *testing.T) {
-	q := newQueue(10_000, 1, time.Hour)
+	q := defaults(10_000, 1, time.Hour)
 	many, few := seeded(1), seeded(2)
 	for i := range uint32(1000) {
 		mustPush(t, q, from(few, forger, "f", i))
 		mustPush(t, q, from(many, fmt.Sprintf("10.1.0.%d", i%9), "w", i))
 	}
-	counts := map[*job.Template]int{}
+	counts := map[pow.Key]int{}
 	for range 100 {
 		for _, s := range took(q, fixed(4, 0)) {
-			counts[s.Template]++
+			counts[s.Key]++
 		}
 	}
 	if counts[few] < 36 || counts[few] > 44 {
@@ -256,18 +258,31 @@ func TestKeysShareByHosts(t *testing.T) {
 	}
 }
 
+// anyClass is one a share may come with.
+func anyClass(rng *rand.Rand) Class {
+	switch candidate, unproven := rng.IntN(4) == 0, rng.IntN(3) == 0; {
+	case candidate && unproven:
+		return ClassUnprovenCandidate
+	case candidate:
+		return ClassCandidate
+	case unproven:
+		return ClassUnproven
+	}
+	return ClassShare
+}
+
 // TestQueueAgainstModel: random arrivals and batches; after each step every
 // structure of the queue agrees with a plain count of what waits.
 func TestQueueAgainstModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	q := newQueue(60, 10, time.Hour)
-	tmpls := []*job.Template{seeded(1), seeded(2), seeded(3)}
-	waiting := map[*Share]bool{}
+	q := defaults(60, 10, time.Hour)
+	keys := []pow.Key{seeded(1), seeded(2), seeded(3)}
+	waiting := map[*Task]bool{}
 	for step := range 30_000 {
 		if rng.IntN(5) < 3 {
-			s := from(tmpls[rng.IntN(len(tmpls))], fmt.Sprintf("10.0.0.%d", rng.IntN(1+rng.IntN(9))), fmt.Sprint(rng.IntN(3)), uint32(step))
+			s := from(keys[rng.IntN(len(keys))], fmt.Sprintf("10.0.0.%d", rng.IntN(1+rng.IntN(9))), fmt.Sprint(rng.IntN(3)), uint32(step))
 			s.Received = s.Received.Add(-time.Duration(rng.IntN(1000)))
-			s.Candidate, s.Unproven = rng.IntN(4) == 0, rng.IntN(3) == 0
+			s.Class = anyClass(rng)
 			waiting[s] = true
 			if out, _ := q.push(s); out != nil {
 				if !waiting[out] {
@@ -278,7 +293,7 @@ func TestQueueAgainstModel(t *testing.T) {
 		} else if len(waiting) > 0 {
 			batch := took(q, fixed(1+rng.IntN(6), 0))
 			for _, s := range batch {
-				if !waiting[s] || s.place != (place{}) || KeyOf(s.Template) != KeyOf(batch[0].Template) {
+				if !waiting[s] || s.place != (place{}) || s.Key != batch[0].Key {
 					t.Fatal("a batch has a share that was not waiting, keeps its place, or has another key")
 				}
 				delete(waiting, s)
@@ -289,10 +304,10 @@ func TestQueueAgainstModel(t *testing.T) {
 }
 
 // check counts everything anew.
-func check(t *testing.T, q *queue, waiting map[*Share]bool) {
+func check(t *testing.T, q *queue, waiting map[*Task]bool) {
 	t.Helper()
 	total := 0
-	for c := range classes {
+	for c := range q.tiers {
 		k, sum := &q.tiers[c], 0
 		for _, l := range k.bins {
 			n := checkParty(t, &l.root)
@@ -314,8 +329,8 @@ func check(t *testing.T, q *queue, waiting map[*Share]bool) {
 			}
 			sum += n
 		}
-		if sum != k.size || sum > k.limit {
-			t.Fatalf("class %v has %d shares, says %d, limit %d", c, sum, k.size, k.limit)
+		if sum != k.size || sum > k.Limit {
+			t.Fatalf("class %s has %d shares, says %d, limit %d", k.Name, sum, k.size, k.Limit)
 		}
 		total += sum
 	}
@@ -365,13 +380,13 @@ func checkParty(t *testing.T, p *party) int {
 // TestQueueAllocatesNothing: shares of many senders come and go, senders too,
 // and the queue lives on what it has.
 func TestQueueAllocatesNothing(t *testing.T) {
-	q := newQueue(100, 10, time.Hour)
-	tmpls := []*job.Template{seeded(1), seeded(2)}
-	shares := make([]*Share, 400)
+	q := defaults(100, 10, time.Hour)
+	keys := []pow.Key{seeded(1), seeded(2)}
+	shares := make([]*Task, 400)
 	for i := range shares {
-		shares[i] = from(tmpls[i/200], fmt.Sprintf("10.0.%d.%d", i%7, i%31), fmt.Sprint(i%3), uint32(i))
+		shares[i] = from(keys[i/200], fmt.Sprintf("10.0.%d.%d", i%7, i%31), fmt.Sprint(i%3), uint32(i))
 	}
-	var batch, late []*Share
+	var batch, late []*Task
 	rule := fixed(8, 0)
 	n := 0
 	turn := func() {
@@ -381,7 +396,9 @@ func TestQueueAllocatesNothing(t *testing.T) {
 			if s.line != nil {
 				continue // still waits
 			}
-			s.Candidate = n%9 == 0
+			if s.Class = ClassShare; n%9 == 0 {
+				s.Class = ClassCandidate
+			}
 			q.push(s)
 		}
 		for range 12 {
@@ -395,8 +412,8 @@ func TestQueueAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for 120 shares", allocs)
 	}
 	for {
-		shares, _ := q.depth(classShare)
-		if claims, _ := q.depth(classCrowded); shares+claims == 0 {
+		shares, _ := q.depth(ClassShare)
+		if claims, _ := q.depth(ClassCrowded); shares+claims == 0 {
 			break
 		}
 		batch, late, _ = q.take(batch[:0], late, rule)
@@ -408,7 +425,7 @@ func TestQueueAllocatesNothing(t *testing.T) {
 	for r := q.spares.ranks; r != nil; r = r.longer {
 		ranks++
 	}
-	if parties > 2*210 || ranks > 2*210 || len(q.spareBins) > maxSpareBins {
+	if parties > 2*210 || ranks > 2*210 || len(q.spareBins) > sparesPerClass*len(q.tiers) {
 		t.Errorf("%d parties, %d ranks and %d bins are kept of a queue of 10 candidates, 100 crowded ones and 100 shares", parties, ranks, len(q.spareBins))
 	}
 }
@@ -418,14 +435,14 @@ func TestQueueAllocatesNothing(t *testing.T) {
 func BenchmarkQueue(b *testing.B) {
 	for _, hosts := range []int{1, 100, 4000} {
 		b.Run(fmt.Sprintf("hosts-%d", hosts), func(b *testing.B) {
-			q := newQueue(4096, 64, time.Hour)
-			tmpl := seeded(1)
+			q := defaults(4096, 64, time.Hour)
+			key := seeded(1)
 			for i := range 4095 {
-				q.push(from(tmpl, netip.AddrFrom4([4]byte{10, 1, byte(i % hosts >> 8), byte(i % hosts)}).String(), "w", uint32(i)))
+				q.push(from(key, netip.AddrFrom4([4]byte{10, 1, byte(i % hosts >> 8), byte(i % hosts)}).String(), "w", uint32(i)))
 			}
-			var batch, late []*Share
+			var batch, late []*Task
 			rule := fixed(1, 0)
-			s := from(tmpl, one, "w", 0)
+			s := from(key, one, "w", 0)
 			b.ReportAllocs()
 			for b.Loop() {
 				s.Received = time.Now()

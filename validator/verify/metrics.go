@@ -20,7 +20,7 @@ type metrics struct {
 	workers prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer, q *queue) *metrics {
+func newMetrics(reg prometheus.Registerer, q *queue, rules []Rule) *metrics {
 	m := &metrics{
 		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "assay_verify_wait_seconds", Help: "Time a share waited in the verify queue.",
@@ -35,7 +35,7 @@ func newMetrics(reg prometheus.Registerer, q *queue) *metrics {
 			Buckets: []float64{1, 2, 4, 8, 16, 32, 64},
 		}),
 		hashes:  prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_verify_hashes_total", Help: "Hashes computed."}),
-		blocks:  prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_verify_blocks_total", Help: "Proven hashes that met the network difficulty."}),
+		blocks:  prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_verify_blocks_total", Help: "Proven hashes that met the difficulty of a network."}),
 		busy:    prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_verify_busy_seconds_total", Help: "Time the hash workers spent hashing, summed over workers."}),
 		workers: prometheus.NewGauge(prometheus.GaugeOpts{Name: "assay_verify_workers", Help: "Hash workers."}),
 	}
@@ -49,14 +49,15 @@ func newMetrics(reg prometheus.Registerer, q *queue) *metrics {
 		return m
 	}
 	reg.MustRegister(m.wait, m.hash, m.batch, m.hashes, m.blocks, m.busy, m.workers, judged)
-	for c := range classes {
+	for i, rule := range rules {
+		c, labels := Class(i), prometheus.Labels{"class": rule.Name}
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "assay_verify_queue_shares", Help: "Shares waiting, by class.",
-			ConstLabels: prometheus.Labels{"class": c.String()},
+			ConstLabels: labels,
 		}, func() float64 { shares, _ := q.depth(c); return float64(shares) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "assay_verify_queue_hosts", Help: "Hosts (IP addresses; IPv6: /64) whose shares wait, by class; service goes round by them.",
-				ConstLabels: prometheus.Labels{"class": c.String()},
+				ConstLabels: labels,
 			}, func() float64 { _, hosts := q.depth(c); return float64(hosts) }))
 	}
 	return m

@@ -9,22 +9,22 @@ import (
 
 // queue is the bounded, fair priority queue between event loops and workers.
 //
-// A mutex and a condition, not channels: a worker takes several shares of one
+// A mutex and a condition, not channels: a worker takes several tasks of one
 // key at once, from many senders, and the order of the whole queue can change
-// with each arrival. At the rates hashing allows (10⁴ shares/s) the lock is
+// with each arrival. At the rates hashing allows (10⁴ tasks/s) the lock is
 // never seen. It is a leaf: nothing outside of this package is called with it
 // held.
 //
 // Who is served next is in schedule.go (classes and keys) and in fair.go
 // (hosts and wallets). When a class is full, the sender with the longest line
-// gives way, not the newcomer: a flood sheds its own shares.
+// gives way, not the newcomer: a flood sheds its own.
 type queue struct {
-	deadline time.Duration // a share of a class that has one is late then
+	deadline time.Duration // a task of a class that has one is late then
 
 	mu        sync.Mutex
 	filled    sync.Cond // guarded by mu, as is all that follows
-	tiers     [classes]tier
-	now       float64 // pass of the class served last
+	tiers     []tier    // by class; as many as there are rules
+	now       float64   // pass of the class served last
 	spares    spares
 	spareBins []*bin
 	idle      int // workers that wait in take, or are about to look
@@ -32,71 +32,71 @@ type queue struct {
 	given     bool // up: what still waits is shed
 }
 
-func newQueue(shares, candidates int, deadline time.Duration) *queue {
-	q := &queue{deadline: deadline}
-	q.tiers[classCandidate].limit, q.tiers[classUnprovenCandidate].limit = candidates, candidates
-	q.tiers[classShare].limit, q.tiers[classUnproven].limit, q.tiers[classCrowded].limit = shares, shares, shares
+func newQueue(rules []Rule, deadline time.Duration) *queue {
+	q := &queue{deadline: deadline, tiers: make([]tier, len(rules))}
+	for c, rule := range rules {
+		q.tiers[c].Rule = rule
+	}
 	q.filled.L = &q.mu
 	return q
 }
 
-// push files a share. If there was no room, out is the share that had to give
+// push files a task. If there was no room, out is the task that had to give
 // way, s or another; it is the caller's to judge. closed means that s was not
 // filed because the queue is.
-func (q *queue) push(s *Share) (out *Share, closed bool) {
+func (q *queue) push(t *Task) (out *Task, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return nil, true
 	}
-	c := classOf(s)
-	for q.tiers[c].size >= q.tiers[c].limit {
-		out = q.giveWay(c, s)
-		if out != s {
-			q.file(c, s)
+	for k := &q.tiers[t.Class]; k.size >= k.Limit; k = &q.tiers[t.Class] {
+		out = q.giveWay(k, t)
+		if out != t {
+			q.file(k, t)
 		}
-		below := classRules[c].below
-		if below == c {
+		if k.Below == out.Class {
 			return out, false
 		}
-		s, c = out, below
-		s.Candidate = false
+		t = out
+		t.Class = k.Below
 	}
-	q.file(c, s)
+	q.file(&q.tiers[t.Class], t)
 	q.filled.Signal()
 	return nil, false
 }
 
-// overdue moves shares that have waited too long to late, and everything once
+// overdue moves tasks that have waited too long to late, and everything once
 // the queue is given up. mu is held.
-func (q *queue) overdue(late []*Share) []*Share {
+func (q *queue) overdue(late []*Task) []*Task {
 	now := time.Now()
-	for c := range classes {
-		if !classRules[c].late && !q.given {
+	for c := range q.tiers {
+		k := &q.tiers[c]
+		if !k.Late && !q.given {
 			continue
 		}
-		for _, l := range q.tiers[c].bins {
+		for _, l := range k.bins {
 			for l.len() > 0 && (q.given || now.Sub(l.oldest.Received) > q.deadline) {
 				late = append(late, l.oldest)
 				l.remove(&q.spares, l.oldest)
-				q.tiers[c].size--
+				k.size--
 			}
 		}
 	}
 	return late
 }
 
-// batchRule says how many shares of a key make a batch, and how long a batch
+// batchRule says how many tasks of a key make a batch, and how long a batch
 // may wait to fill. It may block, so it is asked without the lock.
 type batchRule func(pow.Key) (width int, wait time.Duration)
 
 // take blocks until there is work. It appends a batch of one key to batch, and
-// to late the shares that are to be shed first; both may be empty but not at
+// to late the tasks that are to be shed first; both may be empty but not at
 // once. ok is false once the queue is closed and drained. rule is asked how
-// wide a batch may be; a candidate never waits for company, nor for that of
-// plain shares. While other workers are idle, each takes its part of what
+// wide a batch may be; a class that wants no company never waits for it, nor for
+// that of later classes. While other workers are idle, each takes its part of what
 // waits: narrow batches on all threads end sooner than a wide one on one.
-func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bool) {
+func (q *queue) take(batch, late []*Task, rule batchRule) (b, l []*Task, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var (
@@ -107,7 +107,7 @@ func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bo
 	)
 	for {
 		late = q.overdue(late)
-		bin, c := q.next()
+		c, bin := q.next()
 		switch {
 		case bin == nil && (q.closed || len(late) > 0):
 			return batch, late, len(late) > 0
@@ -120,7 +120,7 @@ func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bo
 			width, wait = q.ask(rule, key)
 			continue // meanwhile everything may have changed
 		}
-		if classRules[c].company && bin.len() < width && bin.ripe == 0 && !q.waitsAbove(c) && !q.closed {
+		if q.tiers[c].Company && bin.len() < width && bin.ripe == 0 && !q.waitsAbove(c) && !q.closed {
 			if left := wait - time.Since(bin.oldest.Received); left > 0 {
 				if len(late) > 0 {
 					return batch, late, true
@@ -129,7 +129,7 @@ func (q *queue) take(batch, late []*Share, rule batchRule) (b, l []*Share, ok bo
 				continue
 			}
 		}
-		return q.serve(c, bin, q.part(bin, width), batch), late, true
+		return q.serve(&q.tiers[c], bin, q.part(bin, width), batch), late, true
 	}
 }
 
@@ -144,8 +144,8 @@ func (q *queue) ask(rule batchRule, key pow.Key) (width int, wait time.Duration)
 	return rule(key)
 }
 
-// waitsAbove reports whether a class before c has shares. mu is held.
-func (q *queue) waitsAbove(c class) bool {
+// waitsAbove reports whether a class before c has tasks. mu is held.
+func (q *queue) waitsAbove(c Class) bool {
 	for above := range c {
 		if q.tiers[above].size > 0 {
 			return true
@@ -154,7 +154,7 @@ func (q *queue) waitsAbove(c class) bool {
 	return false
 }
 
-// part is how many of a bin's shares the worker takes that found it: what it
+// part is how many of a bin's tasks the worker takes that found it: what it
 // leaves to idle workers is ripe, and one of them is woken. mu is held.
 func (q *queue) part(l *bin, width int) int {
 	n, share := min(width, l.len()), (l.len()+q.idle)/(q.idle+1)
@@ -192,18 +192,24 @@ func (q *queue) close() {
 	q.filled.Broadcast()
 }
 
-// giveUp sheds what still waits and tells how many candidates that are.
-func (q *queue) giveUp() (candidates int) {
+// giveUp sheds what still waits and tells how many of that no deadline would have
+// shed.
+func (q *queue) giveUp() (undue int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.given = true
 	q.filled.Broadcast()
-	return q.tiers[classCandidate].size + q.tiers[classUnprovenCandidate].size + q.tiers[classCrowded].size
+	for c := range q.tiers {
+		if !q.tiers[c].Late {
+			undue += q.tiers[c].size
+		}
+	}
+	return undue
 }
 
-// depth is the number of shares waiting in a class, and of hosts they are from
+// depth is the number of tasks waiting in a class, and of hosts they are from
 // (one that waits in several bins counts in each).
-func (q *queue) depth(c class) (shares, hosts int) {
+func (q *queue) depth(c Class) (tasks, hosts int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, l := range q.tiers[c].bins {

@@ -19,7 +19,7 @@ import (
 // Hasher computes batches on one OS thread; [pow.Worker] is the real one.
 // Errors are for the whole batch.
 type Hasher interface {
-	// Batch says how many shares of a key one call takes at best, and whether
+	// Batch says how many tasks of a key one call takes at best, and whether
 	// a batch gains enough by being full to wait for it.
 	Batch(pow.Key) (width int, wait bool)
 	// Hash hashes the concatenated inputs in, of the given lengths, to out, 32
@@ -32,9 +32,10 @@ type Hasher interface {
 type Config struct {
 	Workers    int           // hash threads, at least 1
 	CPUs       []int         // CPU of each worker; empty = not pinned
-	Queue      int           // shares waiting at most, of proven sessions and of others each; 4096
-	Candidates int           // block candidates waiting at most, likewise; 64
-	Deadline   time.Duration // a share older than this is shed; 3 s
+	Rules      []Rule        // the classes, Task.Class is an index; DefaultRules(Queue, Candidates)
+	Queue      int           // of the default rules: shares waiting at most, of proven sessions and of others each; 4096
+	Candidates int           // likewise: block candidates waiting at most; 64
+	Deadline   time.Duration // a task of a class that may be late is shed when it is older; 3 s
 	BatchWait  time.Duration // how long a batch may wait to fill; 0 is not at all, DefaultBatchWait is usual
 
 	// NewHasher makes one worker's hasher, on that worker's thread.
@@ -73,11 +74,11 @@ func New(cfg Config) (*Verifier, error) {
 		return nil, errors.New("verify: no hasher")
 	}
 	cfg.Workers = max(cfg.Workers, 1)
-	if cfg.Queue <= 0 {
-		cfg.Queue = DefaultQueue
+	if cfg.Rules == nil {
+		cfg.Rules = DefaultRules(cfg.Queue, cfg.Candidates)
 	}
-	if cfg.Candidates <= 0 {
-		cfg.Candidates = DefaultCandidates
+	if err := checkRules(cfg.Rules); err != nil {
+		return nil, err
 	}
 	if cfg.Deadline <= 0 {
 		cfg.Deadline = DefaultDeadline
@@ -88,8 +89,8 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Verifier{cfg: cfg, queue: newQueue(cfg.Queue, cfg.Candidates, cfg.Deadline)}
-	p.metrics = newMetrics(cfg.Registerer, p.queue)
+	p := &Verifier{cfg: cfg, queue: newQueue(cfg.Rules, cfg.Deadline)}
+	p.metrics = newMetrics(cfg.Registerer, p.queue, cfg.Rules)
 	started := make(chan error, cfg.Workers)
 	for i := range cfg.Workers {
 		p.workers.Add(1)
@@ -107,14 +108,14 @@ func New(cfg Config) (*Verifier, error) {
 	return p, nil
 }
 
-// Submit hands a share over; its Sink is told the verdict exactly once. Never
-// blocks. A share that finds its class full, or that has to give way to s, is
+// Submit hands a task over; its Sink is told the verdict exactly once. Never
+// blocks. A task that finds its class full, or that has to give way to t, is
 // judged before Submit returns, on the caller's thread.
-func (p *Verifier) Submit(s *Share) {
-	out, closed := p.queue.push(s)
+func (p *Verifier) Submit(t *Task) {
+	out, closed := p.queue.push(t)
 	switch {
 	case closed:
-		p.judge(s, validator.ShedShutdown)
+		p.judge(t, validator.ShedShutdown)
 	case out != nil:
 		p.judge(out, validator.ShedQueueFull)
 	}
@@ -126,9 +127,9 @@ const lastBatch = 500 * time.Millisecond
 
 // Close hashes what is queued until ctx ends and sheds the rest, candidates
 // included: a flood of forged ones must not keep a node from stopping. What comes
-// later is shed. When it returns nil every share has been judged and every worker
+// later is shed. When it returns nil every task has been judged and every worker
 // is gone. A batch cannot be interrupted: after lastBatch more it is left behind,
-// and the error says so; what it judges then is told to its shares' sinks all the
+// and the error says so; what it judges then is told to its tasks' sinks all the
 // same.
 func (p *Verifier) Close(ctx context.Context) error {
 	p.queue.close()
@@ -139,8 +140,8 @@ func (p *Verifier) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	if candidates := p.queue.giveUp(); candidates > 0 {
-		p.cfg.Log.Error("block candidates are not hashed any more, the node must stop", "candidates", candidates)
+	if undue := p.queue.giveUp(); undue > 0 {
+		p.cfg.Log.Error("shares that no deadline sheds (block candidates) are not hashed any more, the node must stop", "shares", undue)
 	}
 	select {
 	case <-done:
@@ -150,20 +151,20 @@ func (p *Verifier) Close(ctx context.Context) error {
 	}
 }
 
-// Depth is the number of shares waiting.
+// Depth is the number of tasks waiting.
 func (p *Verifier) Depth() int {
 	sum := 0
-	for c := range classes {
-		shares, _ := p.queue.depth(c)
-		sum += shares
+	for c := range p.cfg.Rules {
+		tasks, _ := p.queue.depth(Class(c))
+		sum += tasks
 	}
 	return sum
 }
 
-func (p *Verifier) judge(s *Share, v validator.Verdict) {
-	s.Verdict = v
+func (p *Verifier) judge(t *Task, v validator.Verdict) {
+	t.Verdict = v
 	p.metrics.judged[v].Inc()
-	s.Sink.Judged(s)
+	t.Sink.Judged(t)
 }
 
 // run is one worker: a goroutine that keeps its OS thread to itself.

@@ -1,7 +1,6 @@
 package verify_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -16,11 +15,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
+	"github.com/assay-pool/assay/native/algo"
 	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/blob"
-	"github.com/assay-pool/assay/validator/job"
-	"github.com/assay-pool/assay/validator/job/jobtest"
 	"github.com/assay-pool/assay/validator/verify"
 )
 
@@ -66,22 +64,22 @@ func (h *sha) Close() {}
 // judge is a sink that remembers every verdict, and how often each share got one.
 type judge struct {
 	mu   sync.Mutex
-	seen map[*verify.Share]int
-	all  chan *verify.Share
+	seen map[*verify.Task]int
+	all  chan *verify.Task
 }
 
 func newJudge(room int) *judge {
-	return &judge{seen: make(map[*verify.Share]int), all: make(chan *verify.Share, room)}
+	return &judge{seen: make(map[*verify.Task]int), all: make(chan *verify.Task, room)}
 }
 
-func (j *judge) Judged(s *verify.Share) {
+func (j *judge) Judged(s *verify.Task) {
 	j.mu.Lock()
 	j.seen[s]++
 	j.mu.Unlock()
 	j.all <- s
 }
 
-func (j *judge) next(t *testing.T) *verify.Share {
+func (j *judge) next(t *testing.T) *verify.Task {
 	t.Helper()
 	select {
 	case s := <-j.all:
@@ -102,88 +100,69 @@ func start(t *testing.T, h verify.Hasher, cfg verify.Config) *verify.Verifier {
 	return p
 }
 
-// honest makes a share whose claim is its hash.
-func honest(tmpl *job.Template, j *judge, nonce uint32) *verify.Share {
-	s := &verify.Share{
-		Template: tmpl, Extra: job.MakeExtra(job.Prefix{1}, 2, 3), Nonce: nonce, Difficulty: 1,
-		Received: time.Now(), Sink: j,
-	}
-	s.Claim = sha256.Sum256(verify.AppendBlob(nil, tmpl, &s.Extra, nonce))
-	return s
+func seeded(seed byte) pow.Key { return pow.Key{Algo: algo.RX0, Seed: [32]byte{seed}} }
+
+// hard is a network difficulty that no hash here meets.
+var hard = blob.FromUint64(1 << 62)
+
+// honest makes a plain share's task whose claim is its hash.
+func honest(key pow.Key, j *judge, nonce uint32) *verify.Task {
+	t := &verify.Task{Class: verify.ClassShare, Received: time.Now(), Sink: j}
+	t.Key = key
+	t.Goals = verify.Goals{Job: blob.TargetFor(1), Chain: [verify.MaxChains]blob.Difficulty{hard}}
+	t.SetInput(binary.LittleEndian.AppendUint32(key.Seed[:], nonce))
+	t.Claim = sha256.Sum256(t.Input())
+	return t
 }
 
 func TestVerdicts(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	tmpl := jobtest.Template(t, 1)
-	easy := jobtest.Offer(t, 1)
-	easy.Difficulty = blob.FromUint64(1) // every hash is a block
-	block, err := job.NewTemplate(jobtest.Profile(t), easy, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := seeded(1)
 	j := newJudge(16)
-	lie := honest(tmpl, j, 2)
+	// block is one of an easy chain: every hash meets it.
+	block := func(nonce uint32) *verify.Task {
+		t := honest(key, j, nonce)
+		t.Goals.Chain[0], t.Class = blob.FromUint64(1), verify.ClassCandidate
+		return t
+	}
+	lie := honest(key, j, 2)
 	lie.Claim[0]++
-	liedBlock := honest(block, j, 3)
-	liedBlock.Claim, liedBlock.Candidate = [32]byte{}, true // "all zeros": better than any block
-	found := honest(block, j, 4)
-	found.Candidate = true
-	late := honest(tmpl, j, 5)
+	liedBlock := block(3)
+	liedBlock.Claim = [32]byte{} // "all zeros": better than any block
+	late := honest(key, j, 5)
 	late.Received = time.Now().Add(-time.Minute)
-	lateBlock := honest(block, j, 6)
-	lateBlock.Received, lateBlock.Candidate = late.Received, true
+	lateBlock := block(6)
+	lateBlock.Received = late.Received
+	aside := honest(key, j, 7)
+	aside.Goals.Chain[2] = blob.FromUint64(1)
+	nothing := honest(key, j, 8)
+	nothing.Goals = verify.Goals{}
+	const share, own = verify.MetJob, verify.Met(2)
 	tests := []struct {
-		name  string
-		share *verify.Share
-		want  validator.Verdict
-		block bool
+		name string
+		task *verify.Task
+		want validator.Verdict
+		met  verify.Met
 	}{
-		{"honest", honest(tmpl, j, 1), validator.Accepted, false},
-		{"wrong hash", lie, validator.RejectBadHash, false},
-		{"forged block", liedBlock, validator.RejectBadHash, false},
-		{"block", found, validator.Accepted, true},
-		{"too late", late, validator.ShedDeadline, false},
-		{"a block is never too late", lateBlock, validator.Accepted, true},
+		{"honest", honest(key, j, 1), validator.Accepted, share},
+		{"wrong hash", lie, validator.RejectBadHash, 0},
+		{"forged block", liedBlock, validator.RejectBadHash, 0},
+		{"block", block(4), validator.Accepted, share | own},
+		{"too late", late, validator.ShedDeadline, 0},
+		{"a block is never too late", lateBlock, validator.Accepted, share | own},
+		{"block of another chain", aside, validator.Accepted, share | verify.MetChain(2)},
+		{"of no goal", nothing, validator.Accepted, 0},
 	}
 	p := start(t, &sha{width: 4}, verify.Config{Deadline: 30 * time.Second})
 	defer p.Close(context.Background())
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p.Submit(tt.share)
+			p.Submit(tt.task)
 			got := j.next(t)
-			if got != tt.share || got.Verdict != tt.want || got.Block != tt.block {
-				t.Errorf("verdict %v, block %v; want %v, %v", got.Verdict, got.Block, tt.want, tt.block)
+			if got != tt.task || got.Verdict != tt.want || got.Met != tt.met {
+				t.Errorf("verdict %v, met %05b; want %v, %05b", got.Verdict, got.Met, tt.want, tt.met)
 			}
 		})
-	}
-}
-
-// TestBlobIsWhatTheMinerHashed: nonce and extra nonce stand where they must.
-func TestBlobIsWhatTheMinerHashed(t *testing.T) {
-	tmpl := jobtest.Template(t, 1)
-	extra := job.MakeExtra(job.Prefix{1, 2, 3, 4, 5, 6, 7, 8}, 0x05060708, 0x090a0b0c)
-	b := verify.AppendBlob([]byte("before"), tmpl, &extra, 0xddccbbaa)
-	hashing := b[len("before"):]
-	if got := hashing[39:43]; !bytes.Equal(got, []byte{0xaa, 0xbb, 0xcc, 0xdd}) {
-		t.Errorf("nonce bytes %x, want aabbccdd", got)
-	}
-	s := &verify.Share{Template: tmpl, Extra: extra, Nonce: 0xddccbbaa}
-	id, block := verify.Block(s)
-	if got := block[tmpl.ReservedOffset : tmpl.ReservedOffset+job.ExtraSize]; !bytes.Equal(got, extra[:]) {
-		t.Errorf("the block's extra nonce is %x, want %x", got, extra)
-	}
-	if binary.LittleEndian.Uint32(block[tmpl.NonceOffset:]) != 0xddccbbaa {
-		t.Error("the block has another nonce")
-	}
-	if id != blob.BlockID(hashing) {
-		t.Error("the block's id is not that of its hashing blob")
-	}
-	again, err := blob.Parse(tmpl.Type, block, job.ExtraSize)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if own := again.AppendHashing(nil, extra[:]); !bytes.Equal(own, hashing) {
-		t.Errorf("the block hashes as %x, the miner hashed %x", own, hashing)
 	}
 }
 
@@ -193,7 +172,7 @@ func TestBlobIsWhatTheMinerHashed(t *testing.T) {
 func TestEveryShareIsJudgedOnce(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	const senders, each = 8, 500
-	tmpls := []*job.Template{jobtest.Template(t, 1), jobtest.Template(t, 2)}
+	keys := []pow.Key{seeded(1), seeded(2)}
 	j := newJudge(senders * each)
 	h := &sha{width: 4}
 	reg := prometheus.NewRegistry()
@@ -204,7 +183,7 @@ func TestEveryShareIsJudgedOnce(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for i := range each {
-				p.Submit(honest(tmpls[i%2], j, uint32(s*each+i)))
+				p.Submit(honest(keys[i%2], j, uint32(s*each+i)))
 			}
 		}()
 	}
@@ -243,15 +222,72 @@ func TestEveryShareIsJudgedOnce(t *testing.T) {
 	}
 }
 
+// TestClassesAreTheCallers: a verifier serves the classes it is given, and counts
+// what waits in each by its name.
+func TestClassesAreTheCallers(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	const audits = verify.ClassUnproven + 1
+	rules := append(verify.DefaultRules(8, 8), verify.Rule{Name: "audit", Weight: 0.25, Limit: 2, Below: audits})
+	h := &sha{width: 1, gate: make(chan struct{})}
+	j := newJudge(16)
+	reg := prometheus.NewRegistry()
+	p := start(t, h, verify.Config{Rules: rules, Queue: 1, Registerer: reg})
+	p.Submit(honest(seeded(1), j, 0)) // keeps the worker at the gate
+	for p.Depth() != 0 {
+		runtime.Gosched()
+	}
+	var audited []*verify.Task
+	for n := range uint32(3) {
+		a := honest(seeded(1), j, 10+n)
+		a.Class, a.Received = audits, a.Received.Add(-time.Hour)
+		audited = append(audited, a)
+		p.Submit(a)
+	}
+	if got := j.next(t); got != audited[2] || got.Verdict != validator.ShedQueueFull {
+		t.Errorf("the audit too many: %v", got.Verdict)
+	}
+	for n := range uint32(4) { // as the rules have room for, not Config.Queue
+		p.Submit(honest(seeded(1), j, 20+n))
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(map[string]float64)
+	for _, f := range families {
+		if f.GetName() == "assay_verify_queue_shares" {
+			for _, m := range f.GetMetric() {
+				waiting[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	if len(waiting) != len(rules) || waiting["audit"] != 2 || waiting["share"] != 4 {
+		t.Errorf("waiting by class: %v", waiting)
+	}
+	close(h.gate)
+	if err := p.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	for _, a := range audited[:2] {
+		if a.Verdict != validator.Accepted || a.Class != audits {
+			t.Errorf("an old audit: %v, of class %d", a.Verdict, a.Class)
+		}
+	}
+	if _, err := verify.New(verify.Config{Rules: []verify.Rule{{Name: "weightless", Limit: 1}},
+		NewHasher: func(int) (verify.Hasher, error) { return h, nil }}); err == nil {
+		t.Error("a class without a weight was taken")
+	}
+}
+
 func TestFullQueueSheds(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	tmpl := jobtest.Template(t, 1)
+	key := seeded(1)
 	j := newJudge(64)
 	h := &sha{width: 1, gate: make(chan struct{})}
 	p := start(t, h, verify.Config{Queue: 2, Candidates: 1})
 	shed := 0
 	for i := range uint32(10) {
-		p.Submit(honest(tmpl, j, i)) // one at the worker at most, two in the queue
+		p.Submit(honest(key, j, i)) // one at the worker at most, two in the queue
 		select {
 		case s := <-j.all:
 			if s.Verdict != validator.ShedQueueFull {
@@ -264,15 +300,15 @@ func TestFullQueueSheds(t *testing.T) {
 	if shed < 7 || shed > 8 {
 		t.Errorf("%d of 10 shares were shed, want 7 or 8", shed)
 	}
-	candidate := honest(tmpl, j, 99)
-	candidate.Candidate = true
+	candidate := honest(key, j, 99)
+	candidate.Class = verify.ClassCandidate
 	p.Submit(candidate)
 	close(h.gate)
 	p.Close(context.Background())
 	if candidate.Verdict != validator.Accepted {
 		t.Errorf("a candidate at a full queue: %v", candidate.Verdict)
 	}
-	late := honest(tmpl, j, 100)
+	late := honest(key, j, 100)
 	p.Submit(late)
 	if late.Verdict != validator.ShedShutdown {
 		t.Errorf("after Close: %v", late.Verdict)
@@ -286,18 +322,18 @@ func TestCloseGivesUp(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	for _, hangs := range []bool{false, true} {
 		t.Run(fmt.Sprintf("the batch hangs: %v", hangs), func(t *testing.T) {
-			tmpl := jobtest.Template(t, 1)
+			key := seeded(1)
 			j := newJudge(1 << 16)
 			h := &sha{width: 1, gate: make(chan struct{})}
 			p := start(t, h, verify.Config{Queue: 8})
-			first := honest(tmpl, j, 0)
+			first := honest(key, j, 0)
 			p.Submit(first) // keeps the worker at the gate
 			for p.Depth() != 0 {
 				runtime.Gosched()
 			}
-			candidate := honest(tmpl, j, 1)
-			candidate.Candidate = true
-			waiting := []*verify.Share{honest(tmpl, j, 2), honest(tmpl, j, 3), candidate}
+			candidate := honest(key, j, 1)
+			candidate.Class = verify.ClassCandidate
+			waiting := []*verify.Task{honest(key, j, 2), honest(key, j, 3), candidate}
 			for _, s := range waiting {
 				p.Submit(s)
 			}
@@ -305,9 +341,9 @@ func TestCloseGivesUp(t *testing.T) {
 			cancel()
 			closed := make(chan error, 1)
 			go func() { closed <- p.Close(ctx) }()
-			for probe := honest(tmpl, j, 9); probe.Verdict != validator.ShedShutdown; runtime.Gosched() {
+			for probe := honest(key, j, 9); probe.Verdict != validator.ShedShutdown; runtime.Gosched() {
 				// Until Close has begun, probes queue up or find no room.
-				probe = honest(tmpl, j, 9)
+				probe = honest(key, j, 9)
 				p.Submit(probe)
 			}
 			if hangs {
@@ -336,7 +372,7 @@ func TestCloseGivesUp(t *testing.T) {
 
 func TestHashErrorsShed(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	tmpl := jobtest.Template(t, 1)
+	key := seeded(1)
 	for _, tt := range []struct {
 		err  error
 		want validator.Verdict
@@ -346,7 +382,7 @@ func TestHashErrorsShed(t *testing.T) {
 	} {
 		j := newJudge(1)
 		p := start(t, &sha{width: 1, fail: tt.err}, verify.Config{})
-		p.Submit(honest(tmpl, j, 1))
+		p.Submit(honest(key, j, 1))
 		if got := j.next(t).Verdict; got != tt.want {
 			t.Errorf("%v: verdict %v, want %v", tt.err, got, tt.want)
 		}
@@ -369,14 +405,14 @@ func TestNewFailsWithTheHasher(t *testing.T) {
 }
 
 func BenchmarkVerifyPath(b *testing.B) {
-	tmpl := jobtest.Template(b, 1)
+	key := seeded(1)
 	j := newJudge(1)
 	p, err := verify.New(verify.Config{NewHasher: func(int) (verify.Hasher, error) { return &sha{width: 1}, nil }})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer p.Close(context.Background())
-	s := honest(tmpl, j, 1)
+	s := honest(key, j, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Received = time.Now()
@@ -402,15 +438,15 @@ func (h *slowRule) Batch(key pow.Key) (int, bool) {
 // hasher's batch rule waits for, neither with a share nor for a metric.
 func TestSubmitDoesNotWaitForTheBatchRule(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	tmpl := jobtest.Template(t, 1)
+	key := seeded(1)
 	j := newJudge(8)
 	h := &slowRule{sha: sha{width: 4}, asked: make(chan struct{}, 64), answer: make(chan struct{})}
 	p := start(t, h, verify.Config{})
-	p.Submit(honest(tmpl, j, 1))
+	p.Submit(honest(key, j, 1))
 	<-h.asked // the worker is in the rule now
 	submitted := make(chan int)
 	go func() {
-		p.Submit(honest(tmpl, j, 2))
+		p.Submit(honest(key, j, 2))
 		submitted <- p.Depth()
 	}()
 	select {

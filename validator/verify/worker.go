@@ -1,23 +1,21 @@
 package verify
 
 import (
-	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"time"
 
 	"github.com/assay-pool/assay/native/pow"
 	"github.com/assay-pool/assay/validator"
-	"github.com/assay-pool/assay/validator/blob"
-	"github.com/assay-pool/assay/validator/job"
 )
 
 // worker is the state of one hash thread; its buffers grow to the widest batch
-// once and are reused, so a share costs no allocation.
+// once and are reused, so a task costs no allocation.
 type worker struct {
 	owner  *Verifier
 	hasher Hasher
-	batch  []*Share
-	late   []*Share // to be shed
+	batch  []*Task
+	late   []*Task // to be shed
 	in     []byte
 	lens   []uint32
 	out    []byte
@@ -28,21 +26,20 @@ type worker struct {
 // the metrics count them all.
 const failLogGap = time.Second
 
-// work judges every share of the batch: all are of one key.
+// work judges every task of the batch: all are of one key.
 func (w *worker) work() {
 	now := time.Now()
 	w.in, w.lens = w.in[:0], w.lens[:0]
-	for _, s := range w.batch {
-		w.owner.metrics.wait.Observe(now.Sub(s.Received).Seconds())
-		before := len(w.in)
-		w.in = AppendBlob(w.in, s.Template, &s.Extra, s.Nonce)
-		w.lens = append(w.lens, uint32(len(w.in)-before))
+	for _, t := range w.batch {
+		w.owner.metrics.wait.Observe(now.Sub(t.Received).Seconds())
+		w.in = append(w.in, t.Input()...)
+		w.lens = append(w.lens, uint32(len(t.Input())))
 	}
 	n := len(w.batch)
 	if len(w.out) < 32*n {
 		w.out = make([]byte, 32*n)
 	}
-	err := w.hasher.Hash(KeyOf(w.batch[0].Template), w.in, w.lens, w.out[:32*n])
+	err := w.hasher.Hash(w.batch[0].Key, w.in, w.lens, w.out[:32*n])
 	took := time.Since(now)
 	if err != nil {
 		w.fail(err)
@@ -52,34 +49,34 @@ func (w *worker) work() {
 	m.busy.Add(took.Seconds())
 	m.hashes.Add(float64(n))
 	m.batch.Observe(float64(n))
-	for i, s := range w.batch {
+	for i, t := range w.batch {
 		m.hash.Observe(took.Seconds() / float64(n))
-		copy(s.Hash[:], w.out[32*i:])
-		w.owner.judge(s, w.verdict(s))
+		copy(t.Hash[:], w.out[32*i:])
+		w.owner.judge(t, w.verdict(t))
 	}
 	clear(w.batch)
 }
 
-// verdict holds the proven hash against the claim, and against the network.
-// The job's own target was held against the claim before the queue; as claim
-// and hash are equal here, it is met.
-func (w *worker) verdict(s *Share) validator.Verdict {
-	if s.Hash != s.Claim {
+// verdict holds the hash against the claim, and a proven one against the goals.
+// A claim that meets none of them is not worth its hash, and is refused before
+// the queue.
+func (w *worker) verdict(t *Task) validator.Verdict {
+	if t.Hash != t.Claim {
 		return validator.RejectBadHash
 	}
-	if s.Template.Difficulty.Meets(&s.Hash) {
-		s.Block = true
+	t.Met = t.Goals.Meets(&t.Hash)
+	if t.Met.Block() {
 		w.owner.metrics.blocks.Inc()
 	}
 	return validator.Accepted
 }
 
-// shed gives up on the shares that have waited too long. What waits as a block
+// shed gives up on the tasks that have waited too long. What waits as a block
 // candidate is never among them: a block is worth its hash even when its miner has
 // given up. Claims beyond what a session may have believed wait as plain shares.
 func (w *worker) shed() {
-	for _, s := range w.late {
-		w.owner.judge(s, validator.ShedDeadline)
+	for _, t := range w.late {
+		w.owner.judge(t, validator.ShedDeadline)
 	}
 	clear(w.late)
 }
@@ -92,25 +89,11 @@ func (w *worker) fail(err error) {
 	}
 	if now := time.Now(); now.Sub(w.logged) >= failLogGap {
 		w.logged = now
-		w.owner.cfg.Log.Error("batch not hashed", "shares", len(w.batch), "algo", w.batch[0].Template.Algo, "height", w.batch[0].Template.Height, "err", err)
+		key := w.batch[0].Key
+		w.owner.cfg.Log.Error("batch not hashed", "shares", len(w.batch), "algo", key.Algo, "seed", hex.EncodeToString(key.Seed[:]), "err", err)
 	}
-	for _, s := range w.batch {
-		w.owner.judge(s, verdict)
+	for _, t := range w.batch {
+		w.owner.judge(t, verdict)
 	}
 	clear(w.batch)
-}
-
-// AppendBlob appends the hashing blob of one nonce: what a miner hashed.
-func AppendBlob(dst []byte, t *job.Template, extra *job.Extra, nonce uint32) []byte {
-	start := len(dst)
-	dst = t.AppendHashing(dst, extra[:])
-	binary.LittleEndian.PutUint32(dst[start+t.HashingNonceOffset():], nonce)
-	return dst
-}
-
-// Block is the whole block of a share that met the network's difficulty, as
-// the daemon wants it, and its id.
-func Block(s *Share) (id [32]byte, block []byte) {
-	id = blob.BlockID(AppendBlob(nil, s.Template, &s.Extra, s.Nonce))
-	return id, s.Template.AppendBlock(nil, s.Extra[:], s.Nonce)
 }

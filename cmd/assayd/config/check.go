@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/assay-pool/assay/cluster/journal"
 	"github.com/assay-pool/assay/native/cpu"
 	"github.com/assay-pool/assay/netio/admin"
 	"github.com/assay-pool/assay/netio/server"
@@ -66,7 +67,7 @@ func (c *Config) checkPools() (errs []error) {
 func (c *Config) descriptors() int {
 	n := admin.Descriptors + c.Redis.Descriptors() + c.PrivateRedis.Descriptors()
 	for _, p := range c.Pools {
-		n += p.Daemon.Descriptors()
+		n += p.Daemon.Descriptors() + journal.Descriptors
 	}
 	return n
 }

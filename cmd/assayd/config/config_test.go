@@ -21,7 +21,7 @@ const (
 
 func parse(t *testing.T, args ...string) (*Config, error) {
 	t.Helper()
-	set, cfg := newSet("test")
+	set, cfg := newSet("test", nil)
 	if err := set.Parse(args, nil); err != nil {
 		return nil, err
 	}
@@ -222,7 +222,7 @@ func TestProbeNeedsNoPool(t *testing.T) {
 
 // TestHelp: every flag stands in a group and has a text.
 func TestHelp(t *testing.T) {
-	set, _ := newSet("test")
+	set, _ := newSet("test", nil)
 	var out, errs bytes.Buffer
 	if code, run := set.Load([]string{"--help"}, nil, &out, &errs); code != 0 || run {
 		t.Fatalf("--help: code %d, run %v, %s", code, run, errs.String())
@@ -239,7 +239,7 @@ func TestPrintConfig(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("alice:hunter2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set, _ := newSet("test")
+	set, _ := newSet("test", nil)
 	var out, errs bytes.Buffer
 	code, run := set.Load([]string{"--wallet", wallet, "--daemon-login-file", secret, "--print-config"}, []string{"ASSAY_WORKERS=3"}, &out, &errs)
 	if code != 0 || run {

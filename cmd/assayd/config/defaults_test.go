@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/assay-pool/assay/cluster/journal"
 	"github.com/assay-pool/assay/cluster/ledger"
 	"github.com/assay-pool/assay/cluster/store"
 	"github.com/assay-pool/assay/cmd/assayd/sink"
@@ -24,7 +25,7 @@ import (
 // printed are the lines of --print-config without a source.
 func printed(t *testing.T, args ...string) (text string, names []string) {
 	t.Helper()
-	set, _ := newSet("test")
+	set, _ := newSet("test", nil)
 	var out, errs bytes.Buffer
 	if code, _ := set.Load(append(args, "--print-config"), nil, &out, &errs); code != 0 {
 		t.Fatalf("--print-config: code %d, %s", code, errs.String())
@@ -51,6 +52,7 @@ func TestDefaults(t *testing.T) {
 		zeroVerify  verify.Config
 		zeroRandomX randomx.Config
 		zeroStore   store.Config
+		zeroLedger  ledger.Config
 		zeroAdmin   admin.Config
 		zeroPort    server.Port
 	)
@@ -98,8 +100,12 @@ func TestDefaults(t *testing.T) {
 		"redis-start-timeout":   {cfg.Redis.StartTimeout, store.DefaultStartTimeout},
 		"redis-timeout":         {cfg.Redis.CallTimeout, store.DefaultCallTimeout},
 		"flush-interval":        {cfg.Ledger.FlushInterval, ledger.DefaultFlushInterval},
-		"settle-timeout":        {cfg.Ledger.SettleTimeout, ledger.DefaultSettleTimeout},
-		"ledger-pending":        {cfg.Ledger.MaxPending, ledger.DefaultMaxPending},
+		"chunk-size":            {cfg.Ledger.ChunkSize, zeroLedger.ChunkSize},
+		"round-keep":            {cfg.Ledger.RoundKeep, ledger.DefaultRoundKeep},
+
+		"journal-sync-interval": {cfg.Journal.Sync, journal.DefaultSync},
+		"journal-max":           {cfg.Journal.MaxBytes, int64(journal.DefaultMaxBytes)},
+		"journal-keep":          {cfg.Journal.Keep, journal.DefaultKeep},
 
 		"admin-listen": {cfg.Admin.Listen, admin.DefaultListen},
 		"admin-host":   {len(cfg.Admin.AllowHosts), 0},

@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/assay-pool/assay/cluster/journal"
 	"github.com/assay-pool/assay/cluster/ledger"
 	"github.com/assay-pool/assay/cluster/store"
 	"github.com/assay-pool/assay/cmd/assayd/sink"
@@ -17,7 +18,7 @@ import (
 // registerProcess binds the flags that exist once a process.
 func registerProcess(f *options.Flags, c *Config) {
 	f.Group("Node")
-	f.String(&c.DataDir, "data-dir", DefaultDataDir, "`Folder` for everything the node keeps: its private Redis, and found blocks until they are in the books. Let it outlive the process. One node a folder.")
+	f.String(&c.DataDir, "data-dir", DefaultDataDir, "`Folder` for everything the node keeps: its journal of accepted shares and found blocks, and its private Redis. Let it outlive the process, on a disk that keeps what it has synced. One node a folder.")
 	f.Duration(&c.StopTimeout, "stop-timeout", DefaultStopTimeout, time.Second, 5*time.Minute, "Time to finish queued shares, blocks on their way and the last flush after SIGTERM. What a stage does not need goes to the next; the process is gone 2 s later. Raise it only if the service manager waits longer.")
 	f.Text(&c.LogLevel, "log-level", []string{"debug", "info", "warn", "error"}, "Least level that is logged, to standard error.")
 	f.Enum(&c.LogFormat, "log-format", "text", []string{"text", "json"}, "Form of a log line; json for log collectors.")
@@ -26,6 +27,7 @@ func registerProcess(f *options.Flags, c *Config) {
 	registerHashing(f, c)
 	registerServer(f, &c.Server)
 	registerRedis(f, c)
+	registerJournal(f, &c.Journal)
 
 	f.Group("Admin port")
 	f.String(&c.Admin.Listen, "admin-listen", admin.DefaultListen, "`Address` of /metrics, /healthz, /readyz and /debug/pprof. It has no password: keep it on loopback.")
@@ -76,7 +78,20 @@ func registerRedis(f *options.Flags, c *Config) {
 	f.String(&c.PrivateRedis.Binary, "redis-server", store.DefaultBinary, "`Program` of the private server.")
 	f.Duration(&r.StartTimeout, "redis-start-timeout", store.DefaultStartTimeout, time.Second, time.Hour, "Time to wait at start for a Redis that is away or loading.")
 	f.Duration(&r.CallTimeout, "redis-timeout", store.DefaultCallTimeout, 50*time.Millisecond, time.Minute, "Limit of one call; an unanswered one is sent again, and counts once.")
-	f.Duration(&l.FlushInterval, "flush-interval", ledger.DefaultFlushInterval, 10*time.Millisecond, 10*time.Second, "Time credits are added up before they go to Redis. Longer is less work for Redis and staler statistics.")
-	f.Duration(&l.SettleTimeout, "settle-timeout", ledger.DefaultSettleTimeout, time.Second, 10*time.Minute, "Time later credits wait for a found block's fate, so that each lands in its own round.")
-	f.Int(&l.MaxPending, "ledger-pending", ledger.DefaultMaxPending, 1000, 100_000_000, "`Entries` (wallet, worker, minute) that may wait for Redis, about 250 bytes each; then shares are shed.")
+	f.Duration(&l.FlushInterval, "flush-interval", ledger.DefaultFlushInterval, 10*time.Millisecond, 10*time.Second, "Time credits of the journal are added up before they go to Redis. Longer is less work for Redis and staler statistics.")
+	f.Difficulty(&l.ChunkSize, "chunk-size", 0, 0, "Difficulty of a chunk, the unit in which credit is kept until it is paid; 0 is a 37th of the network's and at least a minute's work. Smaller makes a PPLNS window's edge finer and Redis larger.")
+	f.Duration(&l.RoundKeep, "round-keep", ledger.DefaultRoundKeep, time.Hour, 100*365*24*time.Hour, "Time the archive of a paid round is kept in Redis.")
 }
+
+func registerJournal(f *options.Flags, j *journal.Config) {
+	f.Group("Journal")
+	j.Sync = journal.DefaultSync
+	f.Var(syncValue{&j.Sync}, "journal-sync-interval", "Time between two commits of accepted shares to the disk of --data-dir; miners are answered after the commit. always commits as soon as one is over; off does not wait for the disk, for load tests only: a power cut then takes shares that were told accepted.")
+	f.Size64(&j.MaxBytes, "journal-max", journal.DefaultMaxBytes, 64<<20, 1<<50, "`Bytes` of disk for a pool's journal. Above it what Redis has goes before --journal-keep is over; if that is not enough shares are shed until Redis is back. A credit is about 20 bytes.")
+	f.Duration(&j.Keep, "journal-keep", journal.DefaultKeep, time.Minute, 100*365*24*time.Hour, "Time what Redis has is kept in the journal, for a Redis that comes back with less, and for assayd ledger audit. Longer than Redis' backups are old.")
+}
+
+// syncValue is a journal.Sync as a flag.
+type syncValue struct{ *journal.Sync }
+
+func (syncValue) Type() string { return "duration|always|off" }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/hex"
 	"testing"
 
 	"github.com/assay-pool/assay/cluster/ledger"
@@ -43,12 +44,12 @@ func openBooks(t *testing.T, url, pool string) *books {
 // maxBlocks is more than any of these tests finds.
 const maxBlocks = 10000
 
-// blocks are all blocks recorded, newest first.
+// blocks are those that have closed a round, newest first.
 func (b *books) blocks() []ledger.BlockRecord {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	blocks, err := b.l.Blocks(ctx, maxBlocks)
+	blocks, err := b.l.Closing(ctx, maxBlocks)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -71,19 +72,54 @@ func (b *books) rounds() []ledger.Round {
 	return append(closed, current)
 }
 
-// sum adds up all rounds, for each wallet; "" is the total the rounds state.
-func (b *books) sum() map[string]ledger.Sum {
+// found are all found blocks that the books know, newest first.
+func (b *books) found() []ledger.BlockRecord {
 	b.t.Helper()
-	all := map[string]ledger.Sum{}
-	add := func(key string, hashes, shares uint64) {
-		s := all[key]
-		all[key] = ledger.Sum{Hashes: s.Hashes + hashes, Shares: s.Shares + shares}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	blocks, err := b.l.Blocks(ctx, maxBlocks)
+	if err != nil {
+		b.t.Fatal(err)
 	}
-	for _, r := range b.rounds() {
-		add("", r.Hashes, r.Shares)
-		for wallet, s := range r.Wallets {
-			add(wallet, s.Hashes, s.Shares)
+	return blocks
+}
+
+// open are the ids of found blocks whose fate the books do not know, in hex.
+func (b *books) open() (ids []string) {
+	b.t.Helper()
+	for _, block := range b.found() {
+		if block.State == ledger.StateFound {
+			ids = append(ids, hex.EncodeToString(block.ID[:]))
 		}
+	}
+	return ids
+}
+
+// work is difficulty and the number of shares it was done in.
+type work struct{ hashes, shares uint64 }
+
+// sum adds up all rounds, for each wallet; "" is the total the rounds state. The
+// shares of a wallet are those of its counters: rounds count only all of them.
+func (b *books) sum() map[string]work {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	all := map[string]work{}
+	for _, r := range b.rounds() {
+		all[""] = work{all[""].hashes + r.Hashes, all[""].shares + r.Shares}
+		for wallet, s := range r.Wallets {
+			all[wallet] = work{hashes: all[wallet].hashes + s.Hashes}
+		}
+	}
+	for wallet, w := range all {
+		if wallet == "" {
+			continue
+		}
+		counters, err := b.l.Wallet(ctx, wallet)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		all[wallet] = work{w.hashes, counters.Shares}
 	}
 	return all
 }
@@ -110,20 +146,20 @@ type told struct {
 // each wallet, each worker, and the blocks' copies of the rounds' sums.
 func (b *books) equal(miners []told) {
 	b.t.Helper()
-	want := map[string]ledger.Sum{}
-	workers := map[string]map[string]ledger.Sum{}
+	want := map[string]work{}
+	workers := map[string]map[string]work{}
 	for _, m := range miners {
 		if m.shares == 0 {
 			continue
 		}
 		for _, key := range []string{"", m.wallet} {
-			want[key] = ledger.Sum{Hashes: want[key].Hashes + m.hashes, Shares: want[key].Shares + m.shares}
+			want[key] = work{want[key].hashes + m.hashes, want[key].shares + m.shares}
 		}
 		if workers[m.wallet] == nil {
-			workers[m.wallet] = map[string]ledger.Sum{}
+			workers[m.wallet] = map[string]work{}
 		}
 		w := workers[m.wallet][m.worker]
-		workers[m.wallet][m.worker] = ledger.Sum{Hashes: w.Hashes + m.hashes, Shares: w.Shares + m.shares}
+		workers[m.wallet][m.worker] = work{w.hashes + m.hashes, w.shares + m.shares}
 	}
 	got := b.sum()
 	if len(want) == 0 {
@@ -140,7 +176,7 @@ func (b *books) equal(miners []told) {
 	for wallet, names := range workers {
 		booked := b.workers(wallet)
 		for name, w := range names {
-			if s := (ledger.Sum{Hashes: booked[name].Hashes, Shares: booked[name].Shares}); s != w {
+			if s := (work{booked[name].Hashes, booked[name].Shares}); s != w {
 				b.t.Errorf("worker %.8s.%s: the books have %+v, it was told %+v", wallet, name, s, w)
 			}
 		}
@@ -148,16 +184,16 @@ func (b *books) equal(miners []told) {
 			b.t.Errorf("wallet %.8s has the workers %v, mined have %v", wallet, booked, names)
 		}
 	}
-	blocks := map[uint64]ledger.BlockRecord{}
+	blocks := map[string]ledger.BlockRecord{}
 	for _, block := range b.blocks() {
-		blocks[block.Round] = block
+		blocks[hex.EncodeToString(block.ID[:])] = block
 	}
 	for _, r := range b.rounds() {
 		if r.Closed.IsZero() {
 			continue
 		}
-		if block := blocks[r.Number]; block.Hashes != r.Hashes || block.Shares != r.Shares {
-			b.t.Errorf("round %d has %d in %d shares, its block's record %d in %d", r.Number, r.Hashes, r.Shares, block.Hashes, block.Shares)
+		if block := blocks[r.Block]; block.Hashes != r.Hashes || block.Shares != r.Shares {
+			b.t.Errorf("the round of block %s has %d in %d shares, its record %d in %d", r.Block, r.Hashes, r.Shares, block.Hashes, block.Shares)
 		}
 	}
 }

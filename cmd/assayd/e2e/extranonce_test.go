@@ -39,10 +39,10 @@ func TestOneWalletManyPools(t *testing.T) {
 	}
 	n.stop()
 	apart.stop()
-	if sum := openBooks(t, redis.URL(), "one").sum()[""]; sum.Hashes != 3 || sum.Shares != 1 {
+	if sum := openBooks(t, redis.URL(), "one").sum()[""]; sum.hashes != 3 || sum.shares != 1 {
 		t.Errorf("the first pool has %+v, its miner was told of one share of 3", sum)
 	}
-	if sum := openBooks(t, redis.URL(), "two").sum()[""]; sum.Shares != 0 {
+	if sum := openBooks(t, redis.URL(), "two").sum()[""]; sum.shares != 0 {
 		t.Errorf("the second pool has %+v", sum)
 	}
 }

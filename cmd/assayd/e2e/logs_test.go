@@ -90,7 +90,7 @@ func TestLogPipeNobodyReads(t *testing.T) {
 	})
 	n.stop() // with the banner's pipe still full
 	b := openBooks(t, redis.URL(), "default")
-	if got := b.sum()[""].Shares; got != accepted {
+	if got := b.sum()[""].shares; got != accepted {
 		t.Errorf("Redis has %d shares, the miner was told of %d", got, accepted)
 	}
 }
@@ -108,7 +108,7 @@ func TestLogPipeStaysFull(t *testing.T) {
 	c, job := login(t, port, walletA+".one")
 	c.share(job)
 	n.stop()
-	if got := openBooks(t, redis.URL(), "default").sum()[""].Shares; got != 1 {
+	if got := openBooks(t, redis.URL(), "default").sum()[""].shares; got != 1 {
 		t.Errorf("Redis has %d shares, the miner was told of 1", got)
 	}
 }
@@ -140,7 +140,7 @@ func TestLogReaderGoesAway(t *testing.T) {
 		t.Error("the banner went nowhere and is not counted")
 	}
 	n.stop()
-	if got := openBooks(t, redis.URL(), "default").sum()[""].Shares; got != 1 {
+	if got := openBooks(t, redis.URL(), "default").sum()[""].shares; got != 1 {
 		t.Errorf("Redis has %d shares, the miner was told of 1", got)
 	}
 }
@@ -180,7 +180,7 @@ func TestSignals(t *testing.T) {
 			t.Errorf("the log lacks %q", words)
 		}
 	}
-	if got := openBooks(t, redis.URL(), "default").sum()[""].Shares; got != 2 {
+	if got := openBooks(t, redis.URL(), "default").sum()[""].shares; got != 2 {
 		t.Errorf("Redis has %d shares, the miner was told of 2", got)
 	}
 }

@@ -103,7 +103,7 @@ func TestRoundIsExact(t *testing.T) {
 	}
 	c.share(job)
 	n.wait("the last share in Redis", func() error {
-		if got := b.sum()[""].Hashes; got != difficulty*uint64(n.metric("assay_shares_total", "class", "accepted")) {
+		if got := b.sum()[""].hashes; got != difficulty*uint64(n.metric("assay_shares_total", "class", "accepted")) {
 			return fmt.Errorf("the rounds have %d", got)
 		}
 		return nil
@@ -118,7 +118,7 @@ func TestRoundIsExact(t *testing.T) {
 		// be one more in front.
 		r := rounds[len(rounds)-2-i]
 		if r.Hashes != want || r.Shares != want/difficulty || len(r.Wallets) != 1 || r.Wallets[walletA].Hashes != want {
-			t.Errorf("round %d has %d in %d shares, %v; told accepted were %d", r.Number, r.Hashes, r.Shares, r.Wallets, want)
+			t.Errorf("the round of chunks %d to %d has %d in %d shares, %v; told accepted were %d", r.First, r.Last, r.Hashes, r.Shares, r.Wallets, want)
 		}
 	}
 	checkChain(t, b, m, before)

@@ -28,14 +28,19 @@ type crew struct {
 // rates, 1/difficulty a hash, must add up to well below one, or it sheds.
 func hire(t *testing.T, rigs ...rig) *crew {
 	t.Helper()
+	return hireAs(t, miner.Config{Hashers: hashers, Batch: 2, KeepShares: 100000}, rigs...)
+}
+
+// hireAs is hire of miners that are configured in part.
+func hireAs(t *testing.T, cfg miner.Config, rigs ...rig) *crew {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &crew{t: t, cancel: cancel, errs: make(chan error, len(rigs))}
 	t.Cleanup(func() { cancel(); c.wg.Wait() })
 	for i, r := range rigs {
-		m, err := miner.New(miner.Config{
-			Name: fmt.Sprintf("%s-%d", t.Name(), i), Hashers: hashers, Threads: 1, Batch: 2, KeepShares: 100000,
-			Pool: xmrig.Config{Addr: r.addr, Login: r.wallet + "." + r.worker},
-		})
+		cfg.Name, cfg.Threads = fmt.Sprintf("%s-%d", t.Name(), i), 1
+		cfg.Pool.Addr, cfg.Pool.Login = r.addr, r.wallet+"."+r.worker
+		m, err := miner.New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

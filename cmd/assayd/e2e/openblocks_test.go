@@ -10,8 +10,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -96,14 +94,17 @@ func (s *slowly) await(t *testing.T) {
 	}
 }
 
-// openBlocks are the files of a node's open blocks.
-func openBlocks(t *testing.T, dir string) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "blocks", "default", "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
+// openBlocks waits until the books have so many found blocks whose fate is not
+// known, and gives their ids.
+func (n *node) openBlocks(b *books, want int) (ids []string) {
+	n.t.Helper()
+	n.wait(fmt.Sprintf("%d open blocks in the books", want), func() error {
+		if ids = b.open(); len(ids) != want {
+			return fmt.Errorf("%v", ids)
+		}
+		return nil
+	})
+	return ids
 }
 
 // endsBadly sends SIGTERM and waits, in the time promised, for an end with an
@@ -144,17 +145,15 @@ func TestStopWhileABlockIsPlaced(t *testing.T) {
 	relay.set(2*time.Second, false)
 	c.share(job)
 	relay.await(t)
-	if files := openBlocks(t, n.dir); len(files) != 1 {
-		t.Errorf("on disk while the daemon thinks: %v", files)
-	}
-	n.stop()
 	b := openBooks(t, redis.URL(), "default")
+	n.openBlocks(b, 1) // while the daemon thinks
+	n.stop()
 	checkChain(t, b, m, before)
 	if blocks := b.blocks(); len(blocks) != 1 || blocks[0].Shares != 1 || blocks[0].Wallet != walletA || blocks[0].Worker != "lone" {
 		t.Errorf("the books have the blocks %+v", blocks)
 	}
-	if files := openBlocks(t, n.dir); len(files) != 0 {
-		t.Errorf("left on disk: %v", files)
+	if open := b.open(); len(open) != 0 {
+		t.Errorf("left open: %v", open)
 	}
 }
 
@@ -190,12 +189,7 @@ func TestCrashWhileABlockIsPlaced(t *testing.T) {
 					}
 					return nil
 				})
-				n.wait("the end of its file", func() error {
-					if files := openBlocks(t, dir); len(files) != 0 {
-						return fmt.Errorf("%v", files)
-					}
-					return nil
-				})
+				n.openBlocks(b, 0)
 				n.stop()
 			}
 			checkChain(t, b, m, before)
@@ -227,30 +221,18 @@ func TestStopWithHungDaemon(t *testing.T) {
 	if text := c.submit(job, nonce, result); text != "" {
 		t.Fatalf("the share: %s", text)
 	}
-	n.wait("the block on disk", func() error {
-		if files := openBlocks(t, dir); len(files) != 1 || !strings.HasSuffix(files[0], ".json") {
-			return fmt.Errorf("%v", files)
-		}
-		return nil
-	})
-	id := strings.TrimSuffix(filepath.Base(openBlocks(t, dir)[0]), ".json")
-	n.endsBadly("1 found blocks are unsettled", id)
 	b := openBooks(t, redis.URL(), "default")
-	if got := b.sum()[""].Hashes; got != 1 {
+	id := n.openBlocks(b, 1)[0]
+	n.endsBadly("1 found blocks are unsettled", id)
+	if got := b.sum()[""].hashes; got != 1 {
 		t.Errorf("Redis has %d hashes, the miner was told of 1", got)
 	}
 	if blocks := b.blocks(); len(blocks) != 0 {
 		t.Errorf("a block whose fate nobody knows is in the books: %+v", blocks)
 	}
-	// A file that cannot be read is no reason not to start.
-	bad := filepath.Join(dir, "blocks", "default", strings.Repeat("ab", 32)+".json")
-	if err := os.WriteFile(bad, []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	fake.Release()
 	n = launchNode(t, dir, flags...)
 	n.waitReady()
-	n.logs(bad + ".damaged")
 	n.wait("the block in the books", func() error {
 		if blocks := b.blocks(); len(blocks) != 1 || hex.EncodeToString(blocks[0].ID[:]) != id || blocks[0].Hashes != 1 {
 			return fmt.Errorf("%+v", blocks)

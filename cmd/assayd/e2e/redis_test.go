@@ -29,11 +29,11 @@ func TestDemotedMaster(t *testing.T) {
 	next.Promote()
 	old.Follow(next)
 	c.mine(n, 4)
-	n.waitUnready("default/ledger", "READONLY")
+	n.waitNote("READONLY")
 	n.logs("nothing is being written to redis")
 	s := n.metrics()
-	if up, pending, oldest := s.Sum("assay_redis_up", "", ""), s.Sum("assay_ledger_pending_entries", "", ""), s.Sum("assay_ledger_oldest_seconds", "", ""); up != 0 || pending == 0 || oldest < 5 {
-		t.Errorf("in the outage: up %v, %v entries wait, the oldest for %v s", up, pending, oldest)
+	if up, pending, oldest := s.Sum("assay_redis_up", "", ""), s.Sum("assay_ledger_pending_bytes", "", ""), s.Sum("assay_ledger_oldest_seconds", "", ""); up != 0 || pending == 0 || oldest < 5 {
+		t.Errorf("in the outage: up %v, %v bytes wait, the oldest for %v s", up, pending, oldest)
 	}
 
 	relay.Switch(next)

@@ -49,7 +49,7 @@ func TestStopUnderLoad(t *testing.T) {
 	for _, w := range who {
 		hashes += w.hashes
 	}
-	if got := b.sum()[""].Hashes; got < hashes || got > hashes+unanswered {
+	if got := b.sum()[""].hashes; got < hashes || got > hashes+unanswered {
 		t.Errorf("Redis has %d; the miners were told %d, and %d shares were not answered", got, hashes, unanswered)
 	}
 	t.Logf("%d shares were not answered", unanswered)

@@ -184,8 +184,8 @@ func TestUnconfirmedBlocks(t *testing.T) {
 	})
 	n.stop()
 	b := openBooks(t, redis.URL(), "default")
-	if got := b.sum()[""]; got.Shares != rivals {
-		t.Errorf("the rounds have %d shares, told accepted were %d", got.Shares, rivals)
+	if got := b.sum()[""]; got.shares != rivals {
+		t.Errorf("the rounds have %d shares, told accepted were %d", got.shares, rivals)
 	}
 	if blocks := b.blocks(); len(blocks) != 1 || blocks[0].Height != before || blocks[0].ID != m.BlockIDAt(before) {
 		t.Errorf("Redis has the blocks %+v, the chain %x at height %d", blocks, m.BlockIDAt(before), before)

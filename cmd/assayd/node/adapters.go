@@ -6,59 +6,68 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/assay-pool/assay/cluster/journal"
 	"github.com/assay-pool/assay/cluster/ledger"
-	"github.com/assay-pool/assay/cluster/openblocks"
 	"github.com/assay-pool/assay/netio/daemon"
 	"github.com/assay-pool/assay/validator"
 	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/pool"
 )
 
-// books is a ledger as a pool sees it.
-type books struct{ *ledger.Ledger }
+// books are a journal and the ledger that reads it, as a pool sees them.
+type books struct {
+	journal *journal.Journal
+	ledger  *ledger.Ledger
+}
 
-func (b books) Credit(wallet, worker string, difficulty uint64, arrived time.Time) bool {
-	return b.Ledger.Credit(ledger.Credit{Wallet: wallet, Worker: worker, Difficulty: difficulty, Time: arrived}) == nil
+func (b books) Admit() bool { return b.journal.Takes() && b.ledger.Refuses() == nil }
+
+func (b books) Credit(s *pool.Share) {
+	if err := b.ledger.Refuses(); err != nil {
+		s.Committed(err)
+		return
+	}
+	b.journal.Credit(journal.Credit{Wallet: s.Wallet, Worker: s.Worker, Difficulty: s.Difficulty, Time: s.Received}, s)
 }
 
 func (b books) Reject(wallet, worker string, v validator.Verdict) {
-	b.Ledger.Reject(wallet, worker, v.String())
+	b.ledger.Reject(wallet, worker, v.String())
 }
 
-func (b books) Found(f pool.Block) (pool.Settler, bool) {
-	if find := b.Ledger.Found(entry(f)); find != nil {
-		return find, true
-	}
-	return nil, false
+// The journal keeps blocks and their fates until the disk takes them, and says
+// what it cannot keep: there is nothing that the pool could do about it.
+func (b books) Found(f pool.Block, bytes []byte) {
+	b.journal.Found(journal.Found{Block: entry(f), Bytes: bytes}, noted{})
 }
 
-func (b books) Reopen(f pool.Block) pool.Settler { return b.Ledger.Reopen(entry(f)) }
+func (b books) Settle(f pool.Block, fate pool.Fate) {
+	b.journal.Settle(journal.Settled{Block: entry(f), Accepted: fate.Accepted, Daemon: fate.Daemon, Reason: fate.Reason, At: time.Now()}, noted{})
+}
 
-func entry(f pool.Block) ledger.Block {
-	return ledger.Block{
+// noted waits for nothing.
+type noted struct{}
+
+func (noted) Committed(error) {}
+
+func entry(f pool.Block) journal.Block {
+	return journal.Block{
 		ID: f.ID, Height: f.Height, Difficulty: f.Difficulty, Reward: f.Reward,
-		Wallet: f.Wallet, Worker: f.Worker, Time: f.Time,
+		Wallet: f.Wallet, Worker: f.Worker, Node: nodeName(), Time: f.Time,
 	}
 }
 
-// keeper is a folder of open blocks as a pool sees it.
-type keeper struct{ *openblocks.Store }
-
-func (k keeper) Keep(ctx context.Context, b pool.Block, block []byte) error {
-	return k.Store.Keep(ctx, openblocks.Record{
-		ID: b.ID, Height: b.Height, Difficulty: b.Difficulty, Reward: b.Reward,
-		Wallet: b.Wallet, Worker: b.Worker, Time: b.Time, Block: block,
-	})
-}
-
-// leftovers are open blocks of earlier starts as a pool takes them.
-func leftovers(records []openblocks.Record) []pool.Leftover {
-	all := make([]pool.Leftover, 0, len(records))
-	for _, r := range records {
+// leftovers are found blocks of earlier starts as a pool takes them: those that the
+// journal has unsettled, and those of which only Redis knows.
+func leftovers(open []journal.Found, forgotten []journal.Block) []pool.Leftover {
+	all := make([]pool.Leftover, 0, len(open)+len(forgotten))
+	for _, b := range forgotten {
+		open = append(open, journal.Found{Block: b})
+	}
+	for _, f := range open {
 		all = append(all, pool.Leftover{
-			Block: pool.Block{ID: r.ID, Height: r.Height, Difficulty: r.Difficulty, Reward: r.Reward,
-				Wallet: r.Wallet, Worker: r.Worker, Time: r.Time},
-			Bytes: r.Block,
+			Block: pool.Block{ID: f.ID, Height: f.Height, Difficulty: f.Difficulty, Reward: f.Reward,
+				Wallet: f.Wallet, Worker: f.Worker, Time: f.Time},
+			Bytes: f.Bytes,
 		})
 	}
 	return all

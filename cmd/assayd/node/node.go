@@ -15,6 +15,7 @@ import (
 
 	"github.com/assay-pool/assay/cluster/store"
 	"github.com/assay-pool/assay/cmd/assayd/config"
+	"github.com/assay-pool/assay/internal/lockdir"
 	"github.com/assay-pool/assay/native/algo"
 	"github.com/assay-pool/assay/native/cpu"
 	"github.com/assay-pool/assay/native/cryptonight"
@@ -106,9 +107,9 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 		return nil, fmt.Errorf("--data-dir %s: %w", cfg.DataDir, err)
 	}
-	// With --redis, too: a second node would take this one's open blocks for
-	// those that an earlier start has left.
-	if n.folder, err = store.LockDir(cfg.DataDir); err != nil {
+	// With --redis, too: the folder has more than each pool's journal, which has a
+	// lock of its own.
+	if n.folder, err = lockdir.Take(cfg.DataDir); err != nil {
 		return nil, err
 	}
 	if n.cpu, err = cpu.Detect(cfg.CPUDisable); err != nil {

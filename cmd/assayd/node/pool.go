@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
+	"math"
 	"strings"
 	"time"
 
+	"github.com/assay-pool/assay/cluster/journal"
 	"github.com/assay-pool/assay/cluster/ledger"
-	"github.com/assay-pool/assay/cluster/openblocks"
 	"github.com/assay-pool/assay/cmd/assayd/config"
 	"github.com/assay-pool/assay/netio/daemon"
+	"github.com/assay-pool/assay/validator/blob"
+	"github.com/assay-pool/assay/validator/job"
 	"github.com/assay-pool/assay/validator/pool"
 )
 
@@ -20,7 +22,8 @@ import (
 type poolNode struct {
 	log     *slog.Logger
 	cfg     *config.Pool
-	open    *openblocks.Store
+	sync    journal.Sync
+	journal *journal.Journal
 	ledger  *ledger.Ledger
 	daemons *daemon.Client
 	pool    *pool.Pool
@@ -30,22 +33,10 @@ type poolNode struct {
 // fetched before follow. What was started is returned also with an error.
 func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, error) {
 	p := &poolNode{cfg: cfg, log: n.log}
-	open, left, err := openblocks.Open(openblocks.Config{
-		Dir:  filepath.Join(n.cfg.DataDir, "blocks", cfg.Name),
-		Pool: cfg.Name, Log: n.log, Registerer: n.registry,
-	})
-	if err != nil {
-		return nil, err
-	}
-	p.open = open
-	book := n.cfg.Ledger
-	book.Store, book.Pool, book.Node = n.store, cfg.Name, nodeName()
-	book.Identity = ledger.Identity{Coin: cfg.Pool.Coin.Name, Wallet: cfg.Daemon.Wallet}
-	book.Log, book.Registerer = n.log, n.registry
-	book.OnClose = func(rec ledger.BlockRecord) { open.Drop(rec.ID) }
-	if p.ledger, err = ledger.Open(ctx, book); err != nil {
+	if err := p.openBooks(ctx, n); err != nil {
 		return p, err
 	}
+	var err error
 	daemons := cfg.Daemon
 	daemons.Pool, daemons.Log, daemons.Registerer = cfg.Name, n.log, n.registry
 	daemons.Coin, daemons.Network, daemons.BlobType = cfg.Pool.Coin.Name, cfg.Pool.Coin.Network, cfg.Pool.Coin.BlobType
@@ -54,15 +45,48 @@ func (n *Node) startPool(ctx context.Context, cfg *config.Pool) (*poolNode, erro
 	}
 	heart := cfg.Pool
 	heart.Name, heart.Wallet, heart.Prefix = cfg.Name, cfg.Daemon.Wallet, p.ledger.NodePrefix()
-	heart.Ledger, heart.Seeds, heart.Verifier = books{p.ledger}, n.epochs, n.verify
-	heart.Blocks, heart.Chain, heart.Keeper = chain{p.daemons}, chain{p.daemons}, keeper{open}
-	heart.Tips = p.daemons
+	heart.Books, heart.Seeds, heart.Verifier = books{p.journal, p.ledger}, n.epochs, n.verify
+	heart.Blocks, heart.Chain, heart.Tips = chain{p.daemons}, chain{p.daemons}, p.daemons
 	heart.Supports, heart.Log, heart.Registerer = n.engines().Supports, n.log, n.registry
 	if p.pool, err = pool.New(heart); err != nil {
 		return p, err
 	}
-	p.pool.Resume(leftovers(left))
+	p.pool.Subscribe(func(t *job.Template) { p.ledger.SetDifficulty(clamped(t.Difficulty)) })
+	forgotten, err := p.ledger.Forgotten(ctx)
+	if err != nil {
+		return p, err
+	}
+	p.pool.Resume(leftovers(p.journal.Unsettled(), forgotten))
 	return p, nil
+}
+
+// openBooks opens the journal and applies to Redis what an earlier start has left
+// in it.
+func (p *poolNode) openBooks(ctx context.Context, n *Node) (err error) {
+	name, identity := p.cfg.Name, ledger.Identity{Coin: p.cfg.Pool.Coin.Name, Wallet: p.cfg.Daemon.Wallet}
+	j := n.cfg.Journal
+	j.Dir, j.Pool, j.Identity = config.JournalDir(n.cfg.DataDir, name), name, journal.Identity(identity)
+	j.Log, j.Registerer = n.log, n.registry
+	p.sync = j.Sync
+	if p.journal, err = journal.Open(j); err != nil {
+		return err
+	}
+	if j.Sync == journal.SyncOff {
+		n.log.Warn("NOT DURABLE: "+notSynced, "pool", name)
+	}
+	book := n.cfg.Ledger
+	book.Store, book.Journal, book.Pool, book.Node, book.Identity = n.store, p.journal, name, nodeName(), identity
+	book.Log, book.Registerer = n.log, n.registry
+	p.ledger, err = ledger.Open(ctx, book)
+	return err
+}
+
+// clamped is a network difficulty as far as 64 bits go: chunks need no more.
+func clamped(d blob.Difficulty) uint64 {
+	if d.Hi != 0 {
+		return math.MaxUint64
+	}
+	return d.Lo
 }
 
 // follow takes templates until ctx ends.
@@ -102,23 +126,40 @@ func (p *poolNode) daemonsNote() string {
 	return strings.Join(notes, "; ")
 }
 
-// ledgerReady tells why no more credits can be taken, or that nothing has been
-// written for a while, or nil. A Redis that is away for a moment is no reason:
-// credits wait for it. One that stays away is: what waits is in memory alone.
-func (p *poolNode) ledgerReady() error {
-	s := p.ledger.Status()
-	since := ""
-	if !s.Failing.IsZero() {
-		since = fmt.Sprintf("nothing has been written to Redis (--redis) since %s, %s ago: %v; ",
-			s.Failing.Format(time.RFC3339), time.Since(s.Failing).Round(time.Second), s.Err)
+// booksReady tells why no share can be recorded, or why none of them will get into
+// the books until somebody acts, or nil.
+func (p *poolNode) booksReady() error {
+	if err := p.journal.Admit(); err != nil {
+		return err
 	}
-	switch {
-	case !p.ledger.Admit():
-		return fmt.Errorf("%sno more credits are taken, %d of %d entries wait (--ledger-pending)", since, s.Pending, s.MaxPending)
-	case since != "" && time.Since(s.Failing) >= ledger.StallAfter:
-		return fmt.Errorf("%s%d of %d entries wait (--ledger-pending), the oldest for %s", since, s.Pending, s.MaxPending, s.Age.Round(time.Second))
+	if s := p.ledger.Status(); s.Stuck {
+		return s.Err
 	}
 	return nil
+}
+
+// notSynced is what --journal-sync-interval off means.
+const notSynced = "accepted shares are not synced to disk (--journal-sync-interval off): a power cut takes shares whose miners were told they were accepted; for load tests only"
+
+// booksNote tells what an operator should know although miners need not notice: a
+// Redis that takes nothing, and what was lost of the journal. Credits wait on disk.
+func (p *poolNode) booksNote() string {
+	var notes []string
+	if p.sync == journal.SyncOff {
+		notes = append(notes, notSynced)
+	}
+	if s := p.ledger.Status(); !s.Failing.IsZero() && time.Since(s.Failing) >= ledger.StallAfter {
+		notes = append(notes, fmt.Sprintf("nothing has been written to Redis (--redis) since %s, %s ago: %v; %d bytes wait in the journal (--journal-max), the oldest share for %s",
+			s.Failing.Format(time.RFC3339), time.Since(s.Failing).Round(time.Second), s.Err, s.Pending, s.Age.Round(time.Second)))
+	}
+	if s := p.ledger.Status(); s.Gaps > 0 {
+		note := fmt.Sprintf("%d parts of the journal are missing in the books, with %d hashes in %d shares", s.Gaps, s.Lost.Hashes, s.Lost.Shares)
+		if s.Unknown > 0 {
+			note += fmt.Sprintf(", and what %d of them had nobody can tell", s.Unknown)
+		}
+		notes = append(notes, note+": see assayd ledger audit")
+	}
+	return strings.Join(notes, "; ")
 }
 
 // closeDaemons lets blocks reach further daemons until ctx ends.
@@ -132,14 +173,18 @@ func (p *poolNode) closeDaemons(ctx context.Context) {
 	}
 }
 
-// closeBooks writes what the ledger still holds.
+// closeBooks makes all that was accepted durable, then writes it to Redis as far as
+// time allows. The rest is the next start's to write, so that is no failure.
 func (p *poolNode) closeBooks(ctx context.Context) error {
-	var err error
-	if p.ledger != nil {
-		err = p.ledger.Close(ctx)
+	if p.journal == nil {
+		return nil
 	}
-	if stays := p.open.Close(ctx); stays != nil {
-		p.log.Warn("the next start looks at blocks again that are in the books", "pool", p.cfg.Name, "err", stays)
+	err := p.journal.Close(ctx)
+	if p.ledger == nil {
+		return err
+	}
+	if waits := p.ledger.Close(ctx); waits != nil {
+		p.log.Warn("the end of the journal is not in redis yet", "pool", p.cfg.Name, "err", waits)
 	}
 	return err
 }

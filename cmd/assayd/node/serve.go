@@ -93,7 +93,7 @@ func (n *Node) checks() []admin.Check {
 			admin.Check{Name: p.cfg.Name + "/template", Func: p.pool.Ready},
 			admin.Check{Name: p.cfg.Name + "/miners", Func: func() error { return n.server.Serving(p.pool) }},
 			admin.Check{Name: p.cfg.Name + "/daemons", Func: p.daemonsReady, Note: p.daemonsNote},
-			admin.Check{Name: p.cfg.Name + "/ledger", Func: p.ledgerReady},
+			admin.Check{Name: p.cfg.Name + "/journal", Func: p.booksReady, Note: p.booksNote},
 		)
 	}
 	return checks

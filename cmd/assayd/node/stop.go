@@ -11,7 +11,7 @@ import (
 // A stop has one deadline, --stop-timeout after the signal. Each stage may use
 // all the time that is left but for what is reserved to the stages after it, in
 // parts of --stop-timeout: a miner who goes on sending or a daemon that hangs
-// cannot take the time the ledger needs to write what was promised, and what one
+// cannot take the time that the journal and the ledger need to write what was promised, and what one
 // stage does not need is the next one's.
 //
 //	|── drain ≤ ½ ──|─ verify ─|─ blocks ─|──── ledger ────|─ the rest, tailTime ─|
@@ -19,7 +19,7 @@ import (
 const (
 	verifyReserve = 0.125 // the queue is emptied, by hashing or shedding
 	blocksReserve = 0.125 // found blocks reach the daemons, or the chain is asked
-	ledgerReserve = 0.25  // credits and rounds are written
+	ledgerReserve = 0.25  // the journal's last commit; credits and rounds are written
 	// lingerPart bounds the wait for further daemons when the first has a block:
 	// it is placed, and a daemon that hangs is not worth the miners' time.
 	lingerPart = 0.125
@@ -123,7 +123,7 @@ func (s *stop) blocks() {
 	s.each(linger, func(p *poolNode) error { p.closeDaemons(linger); return nil })
 }
 
-// books writes what the ledgers still hold.
+// books makes what was accepted durable and writes it to Redis.
 func (s *stop) books() {
 	ctx, cancel := s.before(0)
 	defer cancel()

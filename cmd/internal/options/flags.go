@@ -105,7 +105,13 @@ func (f *Flags) Duration(p *time.Duration, name string, def, low, high time.Dura
 // KiB, MiB, GiB, TiB are powers of 1024; kB, MB, GB, TB of 1000.
 func (f *Flags) Size(p *int, name string, def, low, high int, help string) {
 	*p = def
-	f.Var(&sizeValue{p, low, high}, name, help)
+	f.Var(&sizeValue[int]{p, low, high}, name, help)
+}
+
+// Size64 is Size for what may be larger than an address space of 32 bits.
+func (f *Flags) Size64(p *int64, name string, def, low, high int64, help string) {
+	*p = def
+	f.Var(&sizeValue[int64]{p, low, high}, name, help)
 }
 
 // Difficulty registers a difficulty, at least low: 1000, 25k, 3M, 2G, or with

@@ -11,6 +11,18 @@ import (
 // helpColumns is the width of --help: it fits the narrowest usual terminal.
 const helpColumns = 80
 
+// HelpOnly makes --help show these flags alone, for a program that takes the
+// configuration of another one and looks at a few things in it.
+func (s *Set) HelpOnly(names ...string) {
+	s.shown = map[string]bool{}
+	for _, name := range names {
+		if s.find(name) == nil {
+			panic("options: HelpOnly of an unknown flag: " + name)
+		}
+		s.shown[name] = true
+	}
+}
+
 // Help writes the grouped help: process flags, then those of pools.
 func (s *Set) Help(w io.Writer) {
 	fmt.Fprintf(w, "Usage: %s [--flag value]...\n", s.program)
@@ -23,7 +35,7 @@ func (s *Set) Help(w io.Writer) {
 		s.env("name"))
 	fmt.Fprintf(w, "\n%s", wrap(precedence, "", helpColumns))
 	s.helpFlags(w, s.process)
-	if s.protoPool == nil {
+	if s.protoPool == nil || s.shown != nil {
 		return
 	}
 	pools := "The flags below belong to a pool. Without sections in the file they describe its one pool, " +
@@ -37,6 +49,9 @@ func (s *Set) Help(w io.Writer) {
 func (s *Set) helpFlags(w io.Writer, f *Flags) {
 	group := ""
 	for _, name := range f.order {
+		if s.shown != nil && !s.shown[name] {
+			continue
+		}
 		if g := f.infos[name].group; g != group {
 			group = g
 			fmt.Fprintf(w, "\n%s:\n", group)

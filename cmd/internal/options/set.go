@@ -43,7 +43,8 @@ type Set struct {
 	addPool   func(name string) *Flags
 	pools     []*Flags
 	checks    []func() []error
-	warnings  []string // remarks on what was parsed, for stderr
+	warnings  []string        // remarks on what was parsed, for stderr
+	shown     map[string]bool // flags in --help; nil = all
 
 	configPath  string
 	printConfig bool

@@ -190,33 +190,33 @@ func cutSuffixFold(s, suffix string) (string, bool) {
 	return s[:at], true
 }
 
-type sizeValue struct {
-	p         *int
-	low, high int
+type sizeValue[T int | int64] struct {
+	p         *T
+	low, high T
 }
 
-func (v *sizeValue) Set(s string) error {
+func (v *sizeValue[T]) Set(s string) error {
 	n, err := scaled(s, sizeUnits())
 	if err == strconv.ErrSyntax {
 		return fmt.Errorf("%q is not a size such as 4096, 64KiB or 2GiB", s)
 	}
-	if err != nil || n > uint64(v.high) || int(n) < v.low {
-		return fmt.Errorf("%s is not between %s and %s", s, formatSize(v.low), formatSize(v.high))
+	if err != nil || n > uint64(v.high) || T(n) < v.low {
+		return fmt.Errorf("%s is not between %s and %s", s, formatSize(int64(v.low)), formatSize(int64(v.high)))
 	}
-	*v.p = int(n)
+	*v.p = T(n)
 	return nil
 }
-func (v *sizeValue) String() string { return formatSize(*v.p) }
-func (v *sizeValue) Type() string   { return "size" }
+func (v *sizeValue[T]) String() string { return formatSize(int64(*v.p)) }
+func (v *sizeValue[T]) Type() string   { return "size" }
 
 // formatSize uses the largest binary unit that leaves a whole number.
-func formatSize(n int) string {
+func formatSize(n int64) string {
 	for _, u := range sizeUnits()[:4] {
-		if n != 0 && n%int(u.size) == 0 {
-			return strconv.Itoa(n/int(u.size)) + u.name
+		if n != 0 && n%int64(u.size) == 0 {
+			return strconv.FormatInt(n/int64(u.size), 10) + u.name
 		}
 	}
-	return strconv.Itoa(n)
+	return strconv.FormatInt(n, 10)
 }
 
 type difficultyValue struct {
