@@ -12,7 +12,7 @@ import (
 
 // Defaults of Config.
 const (
-	// DefaultMaxBytes is some days of a pool of 5,000 shares a second without Redis.
+	// DefaultMaxBytes is a day of a pool of 5,000 shares a second without Redis.
 	DefaultMaxBytes = 8 << 30
 	// DefaultKeep is far longer than a Redis that is set up again from last night's
 	// copy has forgotten.

@@ -100,7 +100,7 @@ func (s *Store) checkConfig(ctx context.Context, si *ServerInfo, warn func(strin
 			conf["save"], saveWindow(conf["save"]))
 	default:
 		si.Persistence = "none"
-		warn("redis keeps NOTHING on disk (appendonly no, save \"\"): its restart loses all rounds and counters; set appendonly yes")
+		warn("redis keeps NOTHING on disk (appendonly no, save \"\"): its restart loses all rounds and counters but what the nodes' journals still have (--journal-keep); set appendonly yes")
 	}
 	return nil
 }
