@@ -17,6 +17,7 @@ func TestMarkAheadOfTheJournal(t *testing.T) {
 	right := b.do("HGET", b.l.keys.Marks(), b.j.ID())
 	b.do("HSET", b.l.keys.Marks(), b.j.ID(), "1000 5 5 n")
 	b.credit("w", "a", 2)
+	b.durable()
 	waitFor(t, "ErrMark", func() bool { return errors.Is(b.l.Status().Err, ErrMark) })
 	if p := b.pool(); p.Hashes != 1 || b.l.Status().Pending == 0 {
 		t.Errorf("pool %+v, status %+v", p, b.l.Status())
