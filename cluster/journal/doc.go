@@ -40,11 +40,12 @@
 //     and a reader stops there whatever the file has behind it. Behind a failed or
 //     late call to the disk nothing of that file is called durable any more, also if
 //     a later call succeeds: the kernel may have dropped the pages.
-//   - If the process dies on a broken disk before there is a next segment, the next
-//     start may find credits that were told an error. What was cut off (failing.go)
+//   - If the process ends on a broken or hanging disk before there is a next segment,
+//     by a signal too, the next start may find credits that were told an error. What was cut off (failing.go)
 //     makes it unlikely. The other way round never happens.
 //   - Events are never failed by a disk. They come first in the next good segment,
-//     in order. They are bounded: MaxOpen blocks, 65,536 in all, 64 MiB of blocks.
+//     in order. They are bounded: MaxOpen blocks, 65,536 in all, 64 MiB of blocks
+//     and an eighth of MaxBytes; an eighth beyond MaxBytes blocks are refused, too.
 //   - Positions never repeat: a segment begins at the durable end or above it.
 //
 // # Restart
