@@ -165,6 +165,10 @@ func (j *Journal) event(e *event) {
 		j.unwritten(e, err)
 		return
 	}
+	select {
+	case j.urgent <- struct{}{}:
+	default:
+	}
 	if first {
 		j.wake()
 	}

@@ -38,8 +38,9 @@ func (j *Journal) run() {
 			j.finish()
 			return
 		}
-		// A closing journal does not wait, but still has to write.
-		j.sleep(timer, time.Until(last.Add(j.cfg.Sync.pause())))
+		// A closing journal does not wait, but still has to write; nor does one with an
+		// event: a found block is on its way to the daemons already.
+		j.pace(timer, time.Until(last.Add(j.cfg.Sync.pause())))
 		last = time.Now()
 		j.round()
 	}
@@ -72,6 +73,22 @@ func (j *Journal) sleep(timer *time.Timer, d time.Duration) bool {
 		return true
 	case <-j.closing:
 		return false
+	}
+}
+
+// pace waits, unless there is an event to be written.
+func (j *Journal) pace(timer *time.Timer, d time.Duration) {
+	if d > 0 {
+		timer.Reset(d)
+		select {
+		case <-timer.C:
+		case <-j.urgent:
+		case <-j.closing:
+		}
+	}
+	select { // what is written now
+	case <-j.urgent:
+	default:
 	}
 }
 

@@ -294,3 +294,30 @@ func TestConcurrent(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 }
+
+// TestEventsAreNotPaced: a found block is written at once, and takes with it what
+// waits for the next commit.
+func TestEventsAreNotPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig(t.TempDir())
+		cfg.Sync = Sync(time.Second)
+		j := mustOpen(t, cfg)
+		defer mustClose(t, j)
+		credit(t, j, share(0))
+		began := time.Now()
+		waits := newWaiter(t)
+		j.Credit(share(1), waits)
+		synctest.Wait()
+		if _, ok := waits.told(); ok {
+			t.Error("a credit is not paced")
+		}
+		found(t, j, Found{Block: block(1), Bytes: []byte("block")})
+		if _, ok := waits.told(); !ok || time.Since(began) != 0 {
+			t.Errorf("told %v, after %v", ok, time.Since(began))
+		}
+		credit(t, j, share(2)) // and then at the old pace
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("the next commit came after %v, want 1s", took)
+		}
+	})
+}

@@ -27,6 +27,7 @@ type Journal struct {
 	refusal atomic.Pointer[refusal]
 
 	kick       chan struct{} // capacity 1: there is something for the committer
+	urgent     chan struct{} // capacity 1: an event waits, which is not to be paced
 	keeperKick chan struct{} // capacity 1: there may be something to delete
 	closing    chan struct{} // closed by Close
 	done       chan struct{} // closed when committer and keeper have ended

@@ -86,7 +86,7 @@ func newJournal(cfg Config, found *recovered) (*Journal, error) {
 	j := &Journal{
 		cfg: cfg, fs: cfg.FS, log: cfg.Log, id: found.id,
 		shelf: &shelf{segs: found.segs, strays: found.strays, end: found.end, sums: found.sums},
-		kick:  make(chan struct{}, 1), keeperKick: make(chan struct{}, 1),
+		kick:  make(chan struct{}, 1), urgent: make(chan struct{}, 1), keeperKick: make(chan struct{}, 1),
 		closing: make(chan struct{}), done: make(chan struct{}),
 		enc: newEncoder(), cur: new(batch), spare: new(batch), held: make(map[[32]byte]int),
 		end: found.end, sums: found.sums, prev: found.prev, unsure: found.uncertain,

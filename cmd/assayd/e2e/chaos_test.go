@@ -24,6 +24,7 @@ import (
 const (
 	nodeStops = "The pool node is shutting down, please reconnect"
 	throttled = "Throttled down share submission (please increase difficulty)"
+	jobIsFull = "Too many shares for the current job, wait for a new one"
 )
 
 // chaos is a node with miners at work, to which things happen.
@@ -177,7 +178,7 @@ func (x *chaos) run(enough func() bool) {
 	}
 	x.n.waitReady()
 	x.goOn(3)
-	x.c.finish(nodeStops, throttled)
+	x.c.finish(nodeStops, throttled, jobIsFull) // the last while the daemon hangs
 	url := "unix://" + filepath.Join(x.s.dir, "redis", "redis.sock")
 	if x.redis != nil {
 		url = x.redis.URL()
