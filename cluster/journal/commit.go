@@ -131,10 +131,7 @@ func (j *Journal) round() bool {
 	}
 	began := time.Now()
 	err := j.write(b)
-	ok := j.wrote(b, err)
-	if ok && len(b.buf) > 0 {
-		j.metrics.commit(b, time.Since(began))
-	}
+	ok := j.wrote(b, err, time.Since(began))
 	turn := b.turn
 	j.giveBack(b)
 	if ok && turn != nil {
@@ -213,9 +210,9 @@ func (j *Journal) present() error {
 	return j.fs.Here(j.seg.path, j.file)
 }
 
-// wrote notes that a batch is durable and tells its waiters; or that it is not, or
-// came too late: then it never will be.
-func (j *Journal) wrote(b *batch, err error) bool {
+// wrote notes that a batch is durable, counts it and tells its waiters; or that it is
+// not, or came too late: then it never will be.
+func (j *Journal) wrote(b *batch, err error, took time.Duration) bool {
 	j.mu.Lock()
 	late := j.disarm()
 	if err != nil || late {
@@ -240,6 +237,9 @@ func (j *Journal) wrote(b *batch, err error) bool {
 		crash.At(crash.JournalAfterFound)
 	}
 	crash.At(crash.JournalAfterSyncBeforeReply)
+	if len(b.buf) > 0 {
+		j.metrics.commit(b, took)
+	}
 	for _, d := range b.dones {
 		d.Committed(nil)
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -104,8 +105,10 @@ func TestTwoJournalsInAFolder(t *testing.T) {
 	}
 	old, dir := t.TempDir(), t.TempDir()
 	write(old, 500)
-	write(old, 1)                    // its last segment begins behind the other's
-	time.Sleep(2 * time.Millisecond) // segments have their time in milliseconds
+	write(old, 1) // its last segment begins behind the other's
+	for made := time.Now().UnixMilli(); time.Now().UnixMilli() <= made; {
+		runtime.Gosched() // segments have their time in milliseconds
+	}
 	own := write(dir, 3)
 	entries, err := os.ReadDir(old)
 	if err != nil {
