@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/assay-pool/assay/cluster/journal"
 	"github.com/assay-pool/assay/cluster/store"
 )
@@ -48,7 +50,8 @@ func TestCopiedJournalIsFenced(t *testing.T) {
 		c.credit("w", "b", 1)
 	}
 	c.flush()
-	time.Sleep(5 * b.cfg.Heartbeat) // the first one tries again and again
+	tried := testutil.ToFloat64(b.l.metrics.retries)
+	waitFor(t, "further attempts of the first one", func() bool { return testutil.ToFloat64(b.l.metrics.retries) >= tried+3 })
 	if p := c.pool(); p.Hashes != 131 || p.Shares != 103 {
 		t.Errorf("pool %+v, want the shares of both up to the fence, and the second one's", p)
 	}
@@ -163,5 +166,19 @@ func TestAccountsAreNoFields(t *testing.T) {
 	}
 	if c.Hashes != 18 || sum != 18 || c.Unverified != 0 || c.Journals[b.j.ID()] != journal.Position(b.j.End()) {
 		t.Errorf("chunk %+v", c)
+	}
+}
+
+// A rebuild beside a node that was not ended ends, instead of trying for ever.
+func TestRebuildBesideANode(t *testing.T) {
+	b, srv := startBed(t, slow)
+	b.credit("w", "a", 10)
+	b.durable()
+	srv.CLI("FLUSHALL")
+	b.do("HSET", b.l.keys.Owners(), b.j.ID(), "7") // the node's next range claims it
+	cfg := b.cfg
+	cfg.Journal = nil
+	if err := Rebuild(testCtx(t), cfg, []*journal.Journal{b.j}); !errors.Is(err, ErrFenced) {
+		t.Errorf("it ends with %v, want ErrFenced", err)
 	}
 }

@@ -31,6 +31,8 @@ type flusher struct {
 	held   *journal.Record // read, and not in the batch yet
 	until  time.Time       // later records wait; zero = none do
 	unread error           // of the last attempt to read on
+	tool   bool            // no node: what no waiting cures ends it
+	over   error           // such an error
 	broken error           // that stopped a script half way
 	said   said
 }
@@ -66,7 +68,7 @@ func (f *flusher) run(ctx context.Context) {
 // drain applies all that is durable and not applied, and reports whether that was
 // anything.
 func (f *flusher) drain(ctx context.Context) (any bool) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && f.over == nil {
 		full := f.fill()
 		if f.batch.rejects == nil {
 			f.batch.reject(f.l.rejects.take(f.l.cfg.BatchEntries - f.batch.entries))
@@ -114,6 +116,9 @@ func (f *flusher) fill() (full bool) {
 		case rec.Kind == journal.KindCredit && !b.takes(&rec.Credit), rec.Kind == journal.KindLost && b.from != b.to:
 			f.held = rec
 			return true
+		case rec.Kind == journal.KindLost && rec.End == b.to:
+			f.disagree(rec)
+			continue // it has no range that could be applied
 		case rec.Kind == journal.KindCredit:
 			b.credit(&rec.Credit)
 		default:
@@ -136,7 +141,7 @@ func (f *flusher) deliver(ctx context.Context) {
 	f.l.metrics.batchEntries.Observe(float64(f.batch.entries))
 	keys, args := f.batch.call(&f.l.cfg, f.l.keys, f.id, f.l.prefix, f.l.size.get())
 	for wait := retryMin; ctx.Err() == nil; wait = min(2*wait, f.l.cfg.RetryMax) {
-		if f.offer(ctx, keys, args) {
+		if f.offer(ctx, keys, args) || f.over != nil {
 			return
 		}
 		select {

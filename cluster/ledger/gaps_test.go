@@ -340,3 +340,26 @@ func TestGapsAreBounded(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A loss without a range, which headers that disagree would be, is told, and holds
+// nothing up.
+func TestLossWithoutARange(t *testing.T) {
+	var book logBook
+	b, _ := startBed(t, func(b *bed) { slow(b); b.cfg.Log = book.logger() })
+	b.credit("w", "a", 10)
+	b.durable()
+	r, err := b.j.NewReader("test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	f := newFlusher(b.l, r)
+	f.begin(mark{})
+	f.held = &journal.Record{Kind: journal.KindLost, Lost: &journal.Lost{Known: true, Reason: "test"}, Sums: Sums{Hashes: 7, Shares: 2}}
+	if f.fill() || f.batch.event != nil || f.batch.sum.hashes != 10 || f.batch.empty() {
+		t.Errorf("batch %+v", f.batch)
+	}
+	if st := b.l.Status(); st.Gaps != 1 || st.Lost != (Sums{Hashes: 7, Shares: 2}) || book.count("do not agree") != 1 {
+		t.Errorf("status %+v", st)
+	}
+}

@@ -21,7 +21,8 @@ var ErrBooks = errors.New("there are books of this pool in redis already")
 // the pool; ErrBooks otherwise. End the pool's nodes before. The journals are applied
 // side by side in the order of their shares' arrival; what they do not have any more
 // is missing, and listed as a gap. cfg needs Store, Pool and Identity, and Journal is
-// ignored. Rebuild does not give up on a Redis that fails, but with ctx.
+// ignored. Rebuild does not give up on a Redis that is away, but with ctx; a node that
+// was not ended and applies a journal meanwhile ends it with ErrFenced.
 //
 // What later steps have written into the books (blocks unlocked, paid) is not in the
 // journals.
@@ -76,6 +77,7 @@ func rebuilder(cfg Config, keys store.Keys) (*flusher, error) {
 	l := &Ledger{Reader: newReader(cfg.Store, keys, cfg.SliceTTL), cfg: cfg, metrics: m,
 		size: sizes{fixed: cfg.ChunkSize}, progress: make(chan struct{})}
 	f := newFlusher(l, r)
+	f.tool = true
 	f.begin(mark{})
 	return f, nil
 }
@@ -90,6 +92,9 @@ func interleave(ctx context.Context, all []*flusher) error {
 			f.drain(ctx)
 			if ctx.Err() != nil {
 				return fmt.Errorf("ledger: rebuild: %w", ctx.Err())
+			}
+			if f.over != nil {
+				return fmt.Errorf("ledger: rebuild: %w", f.over)
 			}
 			if f.unread != nil {
 				return fmt.Errorf("ledger: read journal %s: %w", f.id, f.unread)

@@ -50,6 +50,19 @@ func (f *flusher) tell(b *batch, words []string) {
 	}
 }
 
+// disagree tells of two segments whose sums do not fit together although nothing is
+// missing between them: what one of them says was lost has no place in the journal.
+func (f *flusher) disagree(rec *journal.Record) {
+	b := f.batch
+	was := b.after
+	b.after = rec.Sums
+	g := Gap{Journal: f.id, From: rec.At, To: rec.End, Segment: rec.Lost.Segment, Unknown: !rec.Lost.Known,
+		Hashes: rec.Sums.Hashes - min(was.Hashes, rec.Sums.Hashes), Shares: rec.Sums.Shares - min(was.Shares, rec.Sums.Shares), Time: time.Now()}
+	f.l.lose(g)
+	f.l.cfg.Log.Error("two segments of the journal do not agree: shares may be missing in the books", "pool", f.l.cfg.Pool,
+		"journal", f.id, "segment", g.Segment, "at", uint64(rec.At), "lost", g.lost(), "reason", rec.Lost.Reason)
+}
+
 // maxGaps is how many of them Redis lists, the newest (apply.lua).
 const maxGaps = 1000
 

@@ -33,6 +33,9 @@ func (f *flusher) trouble(err error) {
 	}
 	f.l.lastErr = err
 	f.l.stuck = stuck(err)
+	if f.tool && f.l.stuck {
+		f.over = err
+	}
 	since := f.l.failing
 	f.l.mu.Unlock()
 	s := &f.said

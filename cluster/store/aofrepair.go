@@ -243,6 +243,6 @@ func (m *Managed) refusal(path, what string) error {
 
 // waysOut of an append-only file that neither we nor redis-server will load.
 func waysOut(dir string) string {
-	return fmt.Sprintf("keep a copy of %s, then either repair it by hand with redis-check-aof --fix %s, which cuts the newest file from the damage on, or move %s away and let `assayd ledger rebuild` make the books anew from the journal",
+	return fmt.Sprintf("keep a copy of %s, then either repair it by hand with redis-check-aof --fix %s, which cuts the newest file from the damage on, or move %s away and start the node: it makes the books anew from its journal, as far back as that goes (--journal-keep; assayd ledger rebuild does the same)",
 		dir, filepath.Join(dir, aofDirName, aofManifestName), dir)
 }

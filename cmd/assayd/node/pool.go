@@ -174,7 +174,8 @@ func (p *poolNode) closeDaemons(ctx context.Context) {
 }
 
 // closeBooks makes all that was accepted durable, then writes it to Redis as far as
-// time allows. The rest is the next start's to write, so that is no failure.
+// time allows. The rest is the next start's to write, so that is no failure, unless
+// somebody must act before.
 func (p *poolNode) closeBooks(ctx context.Context) error {
 	if p.journal == nil {
 		return nil
@@ -183,7 +184,10 @@ func (p *poolNode) closeBooks(ctx context.Context) error {
 	if p.ledger == nil {
 		return err
 	}
-	if waits := p.ledger.Close(ctx); waits != nil {
+	stuck := p.ledger.Status().Stuck
+	if waits := p.ledger.Close(ctx); waits != nil && stuck {
+		err = errors.Join(err, waits)
+	} else if waits != nil {
 		p.log.Warn("the end of the journal is not in redis yet", "pool", p.cfg.Name, "err", waits)
 	}
 	return err
